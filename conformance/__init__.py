@@ -1,0 +1,1 @@
+"""The conformance suite: any checkpoint loader, judged case by case."""

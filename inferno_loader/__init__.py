@@ -1,0 +1,1 @@
+"""A strict loader for Llama-family checkpoints."""
