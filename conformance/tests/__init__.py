@@ -1,0 +1,1 @@
+"""This project's own tests, by marker: the folder names it."""
