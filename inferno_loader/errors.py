@@ -96,6 +96,10 @@ class InfernoError(Exception):
         self.remedy = remedy
         super().__init__(self._message())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy by the facts: ``Exception`` would call the class with the finished message as the problem."""
+        return _restore, (type(self), *self.args), vars(self)
+
     def _message(self) -> str:
         facts = [
             f"{word}: {value}"
@@ -109,6 +113,10 @@ class InfernoError(Exception):
             if value is not None
         ]
         return "\n  ".join([f"[{self.code}] {self.problem}", *facts])
+
+
+def _restore(kind: type[InfernoError], message: str) -> InfernoError:
+    return kind.__new__(kind, message)
 
 
 class FileError(InfernoError):

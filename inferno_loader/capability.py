@@ -1,0 +1,173 @@
+"""What this machine and this torch can hold and compute. Only a device other than the CPU imports torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from inferno_loader.dtypes import parse_dtype
+from inferno_loader.errors import DeviceUnavailableError, UnsupportedDtypeError
+
+if TYPE_CHECKING:
+    from inferno_loader.dtypes import Dtype
+
+#: Dtypes in which every device of torch multiplies matrices. MPS has no F64.
+_COMPUTES = ("F64", "F32", "F16", "BF16")
+_CGROUP_FILES = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """A device, and what it can do.
+
+    Attributes:
+        device: As torch spells it.
+        memory_bytes: Memory of the device; None where nothing tells.
+        available_bytes: What of it is free now, limits of a container counted; None where nothing tells.
+        computes: Container dtypes in which it multiplies matrices.
+    """
+
+    device: str
+    memory_bytes: int | None
+    available_bytes: int | None
+    computes: tuple[str, ...]
+
+    def holds(self, nbytes: int) -> bool | None:
+        """Whether `nbytes` fit into what is free now; None where nothing tells."""
+        return None if self.available_bytes is None else nbytes <= self.available_bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """The capability as a JSON object."""
+        return {
+            "device": self.device,
+            "memory_bytes": self.memory_bytes,
+            "available_bytes": self.available_bytes,
+            "computes": list(self.computes),
+        }
+
+
+def capability(device: str = "cpu") -> Capability:
+    """What `device` can do.
+
+    Raises:
+        DeviceUnavailableError: It is not there; the error names what is.
+    """
+    if device == "cpu":
+        return Capability("cpu", _total_memory(), _available_memory(), _COMPUTES)
+    found = _torch_device(device)
+    computes = tuple(name for name in _COMPUTES if not (found.type == "mps" and name == "F64"))
+    free, total = _device_memory(found)
+    return Capability(str(found), total, free, computes)
+
+
+def require_device(device: str, dtype: object = None, *, fallback: Literal["cpu"] | None = None) -> str:
+    """The device to use: `device`, or the `fallback` that the caller allows.
+
+    Args:
+        device: As torch spells it.
+        dtype: The dtype to hold and compute with, or None.
+        fallback: ``"cpu"`` allows the CPU where `device` is not there.
+
+    Raises:
+        DeviceUnavailableError: The device is not there, and no fallback is allowed.
+        UnsupportedDtypeError: The device cannot compute with the dtype.
+    """
+    try:
+        found = capability(device)
+    except DeviceUnavailableError:
+        if fallback is None:
+            raise
+        found = capability(fallback)
+    if dtype is not None:
+        require_dtype(parse_dtype(dtype), found)
+    return found.device
+
+
+def require_dtype(dtype: Dtype, on: Capability) -> None:
+    """Make sure that a device computes with `dtype`.
+
+    Raises:
+        UnsupportedDtypeError: It does not; the error names what it does.
+    """
+    if dtype.name not in on.computes:
+        raise UnsupportedDtypeError(
+            f"{on.device} does not compute with this dtype",
+            expected=", ".join(on.computes),
+            actual=dtype,
+            remedy="choose a dtype that it computes with; quantized weights are kept with dequantize=False",
+        )
+
+
+def _torch_device(name: str) -> Any:
+    import torch  # noqa: PLC0415 - looking at the CPU needs no torch
+
+    there = ["cpu", *_accelerators(torch)]
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise _unavailable(name, there) from error
+    indexed = f"{device.type}:{device.index or 0}"
+    if device.type != "cpu" and indexed not in there:
+        raise _unavailable(name, there)
+    return device
+
+
+def _accelerators(torch: Any) -> list[str]:
+    if not torch.accelerator.is_available():
+        return []
+    kind = torch.accelerator.current_accelerator().type
+    return [f"{kind}:{number}" for number in range(torch.accelerator.device_count())]
+
+
+def _unavailable(name: str, there: list[str]) -> DeviceUnavailableError:
+    return DeviceUnavailableError(
+        "the device is not there",
+        expected=f"one of {', '.join(there)}",
+        actual=name,
+        remedy='name one that is, or allow the CPU with fallback="cpu"',
+    )
+
+
+def _device_memory(device: Any) -> tuple[int | None, int | None]:
+    import torch  # noqa: PLC0415
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)
+    return (_available_memory(), _total_memory()) if device.type == "cpu" else (None, None)
+
+
+def _total_memory() -> int | None:
+    limits = [number for number in (_meminfo("MemTotal"), *(_number(limit) for limit, _ in _CGROUP_FILES)) if number]
+    return min(limits, default=None)
+
+
+def _available_memory() -> int | None:
+    """Free memory, and what a container has left of its limit, whichever is less."""
+    room = [_meminfo("MemAvailable")]
+    for limit_file, usage_file in _CGROUP_FILES:
+        limit, usage = _number(limit_file), _number(usage_file)
+        if limit is not None and usage is not None:
+            room.append(max(limit - usage, 0))
+    return min((number for number in room if number is not None), default=None)
+
+
+def _meminfo(key: str) -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        pages = os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in os.sysconf_names else 0
+        return pages * os.sysconf("SC_PAGE_SIZE") or None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file of the kernel; None where it is missing, or says "max"."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

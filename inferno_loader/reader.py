@@ -1,0 +1,236 @@
+"""Reading planned tensors: bytes from the files into tensors, all or nothing. Imports torch.
+
+By default the bytes are copied into memory of our own: a file that is cut while, or after, it is read gives an error,
+where a mapping would give SIGBUS and kill the process. ``mmap=True`` maps instead, through safetensors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from safetensors import safe_open
+
+from inferno_loader.errors import ChangedFileError, InvalidScaleError, UnreadableFileError, UnsupportedDtypeError
+from inferno_loader.files import FileIdentity, reopen_unchanged
+from inferno_loader.layout import move_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from inferno_loader.checkpoint import StoredTensor
+    from inferno_loader.dtypes import Dtype
+    from inferno_loader.header import Header
+    from inferno_loader.plan import LoadPlan, PlannedTensor
+
+#: Called with the bytes done, the bytes in all, and the tensor just read.
+Progress = Callable[[int, int, str], None]
+
+_CHUNK = 16 << 20
+_THREADS = min(4, os.cpu_count() or 1)
+
+
+class _Piece(NamedTuple):
+    """A run of bytes of one tensor, and where they go."""
+
+    name: str
+    offset: int
+    target: memoryview
+
+
+def torch_dtype(dtype: Dtype) -> torch.dtype:
+    """The torch dtype of a container dtype.
+
+    Raises:
+        UnsupportedDtypeError: This torch has none.
+    """
+    found = getattr(torch, dtype.torch_name, None) if dtype.torch_name else None
+    if not isinstance(found, torch.dtype):
+        raise UnsupportedDtypeError(
+            "torch has no dtype of this layout",
+            expected="a dtype of torch",
+            actual=dtype,
+            remedy="update torch, or read the raw bytes",
+        )
+    return found
+
+
+def read_tensors(plan: LoadPlan, *, progress: Progress | None = None) -> dict[str, torch.Tensor]:
+    """Read every tensor of `plan`, by delivered name, in its order. All or nothing.
+
+    Args:
+        plan: What to read.
+        progress: Called from this thread as bytes arrive.
+
+    Raises:
+        ChangedFileError: A file changed since its header was read, or while its tensors were.
+        InvalidScaleError: A scale is not finite.
+        FileError: A file cannot be read.
+    """
+    tally = _Tally(plan.read_bytes, progress)
+    delivered: dict[str, torch.Tensor] = {}
+    kept = [tensor for tensor in plan.tensors if tensor.action != "alias" and not tensor.copied]
+    stored = {id(part): part for tensor in kept for part in tensor.parts.values()}
+    raw = _read(stored.values(), mmap=plan.mmap, tally=tally)
+    for tensor in kept:
+        (part,) = tensor.parts.values()
+        delivered[tensor.name] = _deliver(tensor, {_suffix(tensor): raw[part.name]}, plan.device)
+    del raw
+    for tensor in plan.tensors:
+        if tensor.copied:
+            delivered[tensor.name] = _read_one(tensor, plan, tally)
+        elif tensor.alias_of:
+            delivered[tensor.name] = delivered[tensor.alias_of]
+    return {tensor.name: delivered[tensor.name] for tensor in plan.tensors}
+
+
+def read_tensor(tensor: PlannedTensor, plan: LoadPlan) -> torch.Tensor:
+    """Read one tensor of `plan`. For an alias, the tensor that it shares.
+
+    Raises:
+        As `read_tensors`.
+    """
+    if tensor.alias_of:
+        tensor = plan.by_name[tensor.alias_of]
+    return _read_one(tensor, plan, _Tally(tensor.stored_bytes, None))
+
+
+def _read_one(tensor: PlannedTensor, plan: LoadPlan, tally: _Tally) -> torch.Tensor:
+    raw = _read(tensor.parts.values(), mmap=plan.mmap, tally=tally)
+    return _deliver(tensor, {suffix: raw[part.name] for suffix, part in tensor.parts.items()}, plan.device)
+
+
+def _suffix(tensor: PlannedTensor) -> str:
+    return next(iter(tensor.parts))
+
+
+@dataclass
+class _Tally:
+    """Bytes done, told to whoever asked."""
+
+    total: int
+    progress: Progress | None
+    done: int = 0
+
+    def add(self, count: int, name: str) -> None:
+        self.done += count
+        if self.progress:
+            self.progress(self.done, self.total, name)
+
+
+def _read(parts: Iterable[StoredTensor], *, mmap: bool, tally: _Tally) -> dict[str, torch.Tensor]:
+    """The tensors as stored, by stored name, shard by shard in the order of the files."""
+    shards: dict[Path, list[StoredTensor]] = {}
+    for part in sorted(parts, key=lambda part: (str(part.shard.path), part.offset)):
+        shards.setdefault(part.shard.path, []).append(part)
+    found: dict[str, torch.Tensor] = {}
+    for group in shards.values():
+        found.update((_map_shard if mmap else _copy_shard)(group[0].shard, group, tally))
+    return found
+
+
+def _copy_shard(shard: Header, parts: list[StoredTensor], tally: _Tally) -> dict[str, torch.Tensor]:
+    buffers = {part.name: torch.empty(part.info.nbytes, dtype=torch.uint8) for part in parts}
+    pieces = [piece for part in parts for piece in _pieces(part, buffers[part.name])]
+    descriptor = reopen_unchanged(shard.path, shard.identity)
+    try:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for piece in pool.map(lambda piece: _fill(descriptor, piece, shard), pieces):
+                tally.add(len(piece.target), piece.name)
+        _check_unchanged(descriptor, shard)
+    finally:
+        os.close(descriptor)
+    return {part.name: buffers[part.name].view(torch_dtype(part.info.dtype)).view(part.info.shape) for part in parts}
+
+
+def _pieces(part: StoredTensor, buffer: torch.Tensor) -> Iterator[_Piece]:
+    size = part.info.nbytes
+    # Through the address: a tensor has no buffer protocol of its own, and NumPy is no dependency.
+    view = memoryview((ctypes.c_char * size).from_address(buffer.data_ptr())).cast("B") if size else memoryview(b"")
+    for start in range(0, size, _CHUNK):
+        yield _Piece(part.name, part.offset + start, view[start : start + _CHUNK])
+
+
+def _fill(descriptor: int, piece: _Piece, shard: Header) -> _Piece:
+    filled = 0
+    while filled < len(piece.target):
+        try:
+            count = os.preadv(descriptor, [piece.target[filled:]], piece.offset + filled)
+        except OSError as error:
+            raise UnreadableFileError(
+                "the file cannot be read",
+                path=shard.path,
+                tensor=piece.name,
+                actual=error,
+                remedy="read it again, or copy it from its source",
+            ) from error
+        if not count:
+            raise _changed(shard, piece.name, os.fstat(descriptor).st_size)
+        filled += count
+    return piece
+
+
+def _map_shard(shard: Header, parts: list[StoredTensor], tally: _Tally) -> dict[str, torch.Tensor]:
+    descriptor = reopen_unchanged(shard.path, shard.identity)
+    try:
+        found: dict[str, torch.Tensor] = {}
+        with safe_open(shard.path, framework="pt", device="cpu") as file:
+            for part in parts:
+                found[part.name] = file.get_tensor(part.name)
+                tally.add(part.info.nbytes, part.name)
+        _check_unchanged(descriptor, shard)
+    finally:
+        os.close(descriptor)
+    return found
+
+
+def _check_unchanged(descriptor: int, shard: Header) -> None:
+    now = FileIdentity.of(descriptor)
+    if now != shard.identity:
+        raise _changed(shard, None, now.size)
+
+
+def _changed(shard: Header, name: str | None, size: int) -> ChangedFileError:
+    return ChangedFileError(
+        "the file changed while it was read",
+        path=shard.path,
+        tensor=name,
+        expected=f"{shard.identity.size} bytes, unchanged",
+        actual=f"{size} bytes",
+        remedy="wait until nothing writes to it, then load again",
+    )
+
+
+def _deliver(tensor: PlannedTensor, raw: Mapping[str, torch.Tensor], device: str) -> torch.Tensor:
+    if tensor.quantized:
+        _check_scales(tensor, raw)
+    if device != "cpu":
+        raw = {suffix: part.to(device) for suffix, part in raw.items()}
+    if tensor.action == "dequantize" and tensor.quantized:
+        result = tensor.quantized.family.dequantize(tensor.quantized, raw, torch_dtype(tensor.dtype))
+    else:
+        (stored,) = raw.values()
+        result = stored.to(torch_dtype(tensor.dtype))
+    return move_rows(result, tensor.move) if tensor.move else result
+
+
+def _check_scales(tensor: PlannedTensor, raw: Mapping[str, torch.Tensor]) -> None:
+    """NaN or infinity in a scale makes a whole channel so: nothing of the kind is handed out."""
+    for suffix, values in raw.items():
+        if suffix.endswith("scale") and values.is_floating_point() and not bool(torch.isfinite(values.float()).all()):
+            stored = tensor.parts[suffix]
+            bad = int((~torch.isfinite(values.float())).sum())
+            raise InvalidScaleError(
+                "a scale is not finite",
+                path=stored.shard.path,
+                tensor=stored.name,
+                expected="finite numbers",
+                actual=f"{bad} of {values.numel()} are NaN or infinite",
+                remedy="the quantization failed for this module: quantize the model again",
+            )
