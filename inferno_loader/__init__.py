@@ -17,16 +17,16 @@ from inferno_loader.errors import InfernoError
 
 if TYPE_CHECKING:
     from inferno_loader.analyzer import WeightAnalysis, WeightAnalyzer, analyze
-    from inferno_loader.capability import Capability, capability
+    from inferno_loader.capabilities import Capability, capability
     from inferno_loader.checkpoint import Checkpoint, open_checkpoint
     from inferno_loader.config import LlamaConfig
-    from inferno_loader.discover import discover
+    from inferno_loader.discovery import discover
     from inferno_loader.factory import UnifiedModelFactory
     from inferno_loader.findings import Finding
     from inferno_loader.loader import ModelLoader, load_model, load_state_dict
     from inferno_loader.model import InfernoLlama
     from inferno_loader.names import explain, map_weight_name
-    from inferno_loader.plan import LoadPlan
+    from inferno_loader.load_plan import LoadPlan
     from inferno_loader.planner import plan
     from inferno_loader.var_builder import MappedVarBuilder
 
@@ -57,16 +57,16 @@ __all__ = [
 
 _HOMES = {
     "analyzer": ("WeightAnalysis", "WeightAnalyzer", "analyze"),
-    "capability": ("Capability", "capability"),
+    "capabilities": ("Capability", "capability"),
     "checkpoint": ("Checkpoint", "open_checkpoint"),
     "config": ("LlamaConfig",),
-    "discover": ("discover",),
+    "discovery": ("discover",),
     "factory": ("UnifiedModelFactory",),
     "findings": ("Finding",),
     "loader": ("ModelLoader", "load_model", "load_state_dict"),
     "model": ("InfernoLlama",),
     "names": ("explain", "map_weight_name"),
-    "plan": ("LoadPlan",),
+    "load_plan": ("LoadPlan",),
     "planner": ("plan",),
     "var_builder": ("MappedVarBuilder",),
 }

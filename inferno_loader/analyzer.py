@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inferno_loader.capability import capability
+from inferno_loader.capabilities import capability
 from inferno_loader.checkpoint import Checkpoint, open_checkpoint
 from inferno_loader.config import LlamaConfig
 from inferno_loader.dtypes import DTYPES, Dtype, parse_dtype

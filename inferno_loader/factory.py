@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inferno_loader.model import InfernoLlama
-    from inferno_loader.plan import LoadPlan
+    from inferno_loader.load_plan import LoadPlan
     from inferno_loader.variants import Variant
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from inferno_loader.plan import RowMove
+    from inferno_loader.load_plan import RowMove
 
 
 def move_rows(tensor: torch.Tensor, move: RowMove) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from inferno_loader.capability import require_device
+from inferno_loader.capabilities import require_device
 from inferno_loader.model.layers import Linear, QuantizedLinear
 from inferno_loader.model.llama import InfernoLlama
 from inferno_loader.planner import PlanOptions, plan
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from inferno_loader.config import LlamaConfig
-    from inferno_loader.plan import LoadPlan
+    from inferno_loader.load_plan import LoadPlan
     from inferno_loader.quantization import QuantizedWeight
 
 

@@ -12,7 +12,7 @@ from inferno_loader.dtypes import DTYPES, Dtype, parse_dtype
 from inferno_loader.errors import MemoryLimitError, UnsupportedDtypeError
 from inferno_loader.findings import Finding
 from inferno_loader.names import Dialect, RowPermutation, layout_change, translate
-from inferno_loader.plan import LoadPlan, PlannedTensor, RowMove
+from inferno_loader.load_plan import LoadPlan, PlannedTensor, RowMove
 from inferno_loader.quantization.settings import read_settings
 from inferno_loader.ranges import sample
 from inferno_loader.resolve import Resolution, ResolvedWeight, resolve

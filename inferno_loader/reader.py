@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from inferno_loader.checkpoint import StoredTensor
     from inferno_loader.dtypes import Dtype
     from inferno_loader.header import Header
-    from inferno_loader.plan import LoadPlan, PlannedTensor
+    from inferno_loader.load_plan import LoadPlan, PlannedTensor
 
 #: Called with the bytes done, the bytes in all, and the tensor just read.
 Progress = Callable[[int, int, str], None]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from inferno_loader.dtypes import Dtype
-    from inferno_loader.plan import LoadPlan, PlannedTensor
+    from inferno_loader.load_plan import LoadPlan, PlannedTensor
 
 
 class MappedVarBuilder:
