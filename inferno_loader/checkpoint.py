@@ -85,7 +85,16 @@ def open_checkpoint(path: str | Path, *, weights: WeightsChoice | None = None) -
         CheckpointError: The files do not make one checkpoint.
     """
     files = choose_weight_files(Path(path), weights)
-    shards = {name: _read_shard(files, name) for name in files.names}
+    return assemble(files, {name: read_shard(files, name) for name in files.names})
+
+
+def assemble(files: WeightFiles, shards: Mapping[str, Header]) -> Checkpoint:
+    """The checkpoint that `files` make, given the header of each by its name.
+
+    Raises:
+        BrokenPromiseError: The index promises a tensor that its shard does not hold.
+        DuplicateTensorError: Two shards without an index hold a tensor of the same name.
+    """
     if files.index is not None:
         tensors, unused, notes = _by_index(files.index, shards)
     else:
@@ -94,7 +103,13 @@ def open_checkpoint(path: str | Path, *, weights: WeightsChoice | None = None) -
     return Checkpoint(files.root, files.layout, files.naming, files.index, shards, tensors, unused, findings)
 
 
-def _read_shard(files: WeightFiles, name: str) -> Header:
+def read_shard(files: WeightFiles, name: str) -> Header:
+    """The header of the file `name` of the set.
+
+    Raises:
+        MissingShardError: The index names it, and it is not there; the error tells of all such shards.
+        FileError, HeaderError: As `read_header`.
+    """
     try:
         return read_header(files.root / name)
     except MissingFileError as error:

@@ -82,7 +82,7 @@ def _lexicon(dialect: Dialect) -> Lexicon:
         whole=MappingProxyType(whole),
         by_huggingface=MappingProxyType({row.huggingface: row for row in rows}),
         unpaired=UNPAIRED[dialect],
-        stems=frozenset(stems - set(whole)),
+        stems=frozenset(stems),
         depth=max(name.count(".") + 1 for name in modules),
     )
 

@@ -78,8 +78,9 @@ def _candidates(parts: list[str], rows: list[Row], prefix: str) -> Iterator[tupl
 
 def _likeness(one: str, other: str, prefix: str) -> float:
     """From 0 (also where it cannot be near enough) to 1. A layer prefix that both share does not count."""
-    if one.startswith(prefix) and other.startswith(prefix):
-        one, other = one.removeprefix(f"{prefix}{LAYER}"), other.removeprefix(f"{prefix}{LAYER}")
+    shared = f"{prefix}{LAYER}."
+    if one.startswith(shared) and other.startswith(shared):
+        one, other = one.removeprefix(shared), other.removeprefix(shared)
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     near = matcher.real_quick_ratio() >= _NEAR_ENOUGH and matcher.quick_ratio() >= _NEAR_ENOUGH
     return matcher.ratio() if near else 0.0

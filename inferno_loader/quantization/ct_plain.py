@@ -18,10 +18,10 @@ from inferno_loader.errors import (
 )
 from inferno_loader.findings import Finding
 from inferno_loader.problems import shape_mismatch
-from inferno_loader.quantization.family import QuantizedWeight
+from inferno_loader.quantization.family import STEP_ELEMENTS, QuantizedWeight
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import torch
 
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from inferno_loader.quantization.settings import WeightArgs
 
 _CODES = {"I8": "ct-int", "F8_E4M3": "ct-float"}
+#: Methods that announce each layout. AutoFP8, FBGEMM and ModelOpt write that of FP8 too, with F32 scales.
+_METHODS = {
+    "I8": ("compressed-tensors",),
+    "F8_E4M3": ("compressed-tensors", "fp8", "fbgemm_fp8", "modelopt"),
+}
 _SUFFIXES = frozenset({"weight", "weight_scale", "weight_zero_point"})
 _SCALE_DTYPES = ("F32", "BF16", "F16")
-#: Elements dequantized at a time: bounds the float32 copy to 64 MiB.
-_CHUNK = 1 << 24
 
 
 class PlainFamily:
@@ -83,31 +86,36 @@ class PlainFamily:
         codes = tensors["weight"]
         result = torch.empty(weight.shape, dtype=dtype, device=codes.device)
         rows, columns = weight.shape
-        step = max(1, _CHUNK // max(columns, 1))
+        step = max(1, STEP_ELEMENTS // columns)
         for first in range(0, rows, step):
             last = min(first + step, rows)
             values = codes[first:last].to(torch.float32)
             if "weight_zero_point" in tensors:
-                values -= _spread(tensors["weight_zero_point"], weight, first, last)
-            values *= _spread(tensors["weight_scale"], weight, first, last)
-            result[first:last] = values.to(result.dtype)
+                for place, zero_point in _meetings(values, tensors["weight_zero_point"], weight, first):
+                    place -= zero_point
+            for place, scale in _meetings(values, tensors["weight_scale"], weight, first):
+                place *= scale
+            result[first:last] = values
         return result
 
 
-def _spread(grid: torch.Tensor, weight: QuantizedWeight, first: int, last: int) -> torch.Tensor:
-    """The float32 value that each code of the rows `first` to `last` meets: [rows or 1, columns or 1]."""
+def _meetings(
+    values: torch.Tensor, grid: torch.Tensor, weight: QuantizedWeight, first: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Views of `values`, the rows from `first` on, each with the float32 part of `grid` that it meets.
+
+    Whole blocks are [rows, blocks, width] and meet [rows or 1, blocks, 1]; a last block that is cut meets its column.
+    """
     import torch  # noqa: PLC0415
 
-    rows, columns = weight.shape
     height, width = weight.block
-    grid = grid.to(torch.float32)
-    if height >= rows and width >= columns:
-        return grid.reshape(1, 1)
-    if height < rows:
-        grid = grid[torch.arange(first, last, device=grid.device) // height]
-    if width < columns:
-        grid = grid[:, torch.arange(columns, device=grid.device) // width]
-    return grid
+    cells = grid.to(torch.float32).reshape(-1, math.ceil(weight.shape[1] / width))
+    if len(cells) > 1:
+        cells = cells[torch.arange(first, first + len(values), device=cells.device) // height]
+    whole = values.shape[1] // width
+    yield values[:, : whole * width].unflatten(1, (whole, width)), cells[:, :whole, None]
+    if whole < cells.shape[1]:
+        yield values[:, whole * width :], cells[:, whole:]
 
 
 def _check_shape(weight: StoredTensor, shape: tuple[int, ...]) -> None:
@@ -116,14 +124,15 @@ def _check_shape(weight: StoredTensor, shape: tuple[int, ...]) -> None:
 
 
 def _check_type(weight: StoredTensor, args: WeightArgs | None) -> None:
-    told = args.type if args else None
+    if args is None:
+        return
     stored = "int" if weight.info.dtype.name == "I8" else "float"
-    if told is not None and told != stored:
+    if args.type not in (None, stored) or args.method not in _METHODS[weight.info.dtype.name]:
         raise SchemeConflictError(
             "the configuration and the tensors tell of different schemes",
             path=weight.shard.path,
             tensor=weight.name,
-            expected=f"{told} codes of {args.bits if args else None} bits, by the configuration",
+            expected=f"{args.method}, {args.type or 'any'} codes of {args.bits} bits, by the configuration",
             actual=f"{weight.info.dtype}",
             remedy="the configuration belongs to another checkpoint: fetch the right one",
         )
@@ -196,7 +205,7 @@ def _oddities(
         text = "the configuration says symmetric, and a zero point is stored: it is used"
         found.append(Finding.warning("quant.zero_point", text, tensor=f"{module}.weight"))
     told = args.strategy if args else None
-    actual = "tensor" if block == tuple(shape) else "channel" if block == (1, shape[1]) else told
+    actual = "tensor" if block == tuple(shape) else "channel" if block == (1, shape[1]) else "group"
     if told in ("tensor", "channel") and told != actual and shape[0] > 1:
         text = f"the configuration says one scale a {told}, the tensors hold one a {actual}: taken by the tensors"
         found.append(Finding.warning("quant.strategy", text, tensor=f"{module}.weight"))

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from inferno_loader.quantization.settings import WeightArgs
 
 
+#: Elements that a family dequantizes at a time: bounds the float32 copy to 64 MiB.
+STEP_ELEMENTS = 1 << 24
+
+
 @dataclass(frozen=True, slots=True)
 class QuantizedWeight:
     """One quantized weight, planned: every part is there and fits.
