@@ -1,0 +1,178 @@
+"""The arrows of the house: who may import whom, read off the source without running it.
+
+``conformance`` and its tools may import ``inferno_loader``, never the other way. The half that looks needs only the
+standard library. The oracle (what builds the cases and computes their expected values) knows no loader at all: an
+oracle that asked one would agree with it.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+pytestmark = pytest.mark.torch_free
+
+_TOP = Path(__file__).parents[3]
+
+LOOKING = tuple(
+    f"inferno_loader.{name}"
+    for name in ("errors", "dtypes", "header", "checkpoint", "config", "names", "analyzer", "planner", "discovery")
+)
+ORACLE = tuple(
+    f"conformance.tools.{name}"
+    for name in (
+        "values",
+        "container",
+        "architecture",
+        "shardplan",
+        "digest",
+        "encode",
+        "recipe",
+        "forward",
+        "rotary",
+    )
+)
+
+
+@cache
+def sources() -> Mapping[str, ast.Module]:
+    """The syntax tree of every module of the project, under the name that it is imported by."""
+    trees = {}
+    for folder, package in (("inferno_loader", ""), ("conformance", ""), ("tools", "conformance.")):
+        for path in (_TOP / folder).rglob("*.py"):
+            name = package + ".".join(path.relative_to(_TOP).with_suffix("").parts)
+            trees[name.removesuffix(".__init__")] = ast.parse(path.read_bytes(), path)
+    return trees
+
+
+def run_at_import(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run when a module is imported: not those of functions, nor those for type checkers."""
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
+            yield from run_at_import(statement.orelse)
+            continue
+        yield statement
+        for field in ("body", "orelse", "finalbody"):
+            yield from run_at_import(getattr(statement, field, ()))
+        for handler in getattr(statement, "handlers", ()):
+            yield from run_at_import(handler.body)
+
+
+def named(nodes: Iterable[ast.AST]) -> set[str]:
+    """The modules that import statements name. ``from a import b`` names ``a``, and ``a.b`` where that is a module."""
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {node.module} | (inner & sources().keys())
+    return names
+
+
+def every_import(module: str) -> set[str]:
+    """What a module imports anywhere: at its head, in its functions, and for type checkers."""
+    return named(ast.walk(sources()[module]))
+
+
+def import_time(module: str) -> set[str]:
+    """What importing a module imports."""
+    return named(run_at_import(sources()[module].body))
+
+
+def reached(start: str, *, eager: bool) -> set[str]:
+    """Every module that `start` leads to, itself and the packages around it among them.
+
+    Args:
+        start: The module to begin with.
+        eager: Follow only what happens on import; else also what functions and type checkers import.
+    """
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        waiting.extend([module.rpartition(".")[0]] if "." in module else [])
+        if module in sources():
+            waiting.extend(import_time(module) if eager else every_import(module))
+    return seen
+
+
+def roots(modules: Iterable[str]) -> set[str]:
+    """The top-level names of modules."""
+    return {module.partition(".")[0] for module in modules}
+
+
+def importers(modules: Iterable[str], forbidden: set[str]) -> dict[str, set[str]]:
+    """Those of `modules` that import something below a forbidden name, each with what it imports of it."""
+    found = {module: roots(every_import(module)) & forbidden for module in modules}
+    return {module: names for module, names in found.items() if names}
+
+
+def test_walk_sees_every_part_of_the_house() -> None:
+    """The graph is not empty: it holds the loader, the suite, the tools and this very test."""
+    assert {"inferno_loader.errors", "conformance", "conformance.tools", "conformance.tests.conftest"} <= set(sources())
+    assert {"ast", "pytest", "pathlib"} <= every_import("conformance.tests.unit.test_import_graph")
+
+
+def test_imports_are_absolute() -> None:
+    """Modules are imported by their whole name, which is what the other tests here read."""
+    relative = {
+        module: ast.unparse(node)
+        for module, tree in sources().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert relative == {}
+
+
+def test_loader_imports_neither_suite_nor_tools() -> None:
+    """The loader stands alone: no module of it imports the suite or the generators, not even in a function."""
+    loader = [module for module in sources() if roots([module]) == {"inferno_loader"}]
+    assert importers(loader, {"conformance", "tools", "fixtures"}) == {}
+
+
+def test_tools_and_fixtures_are_imported_through_the_suite() -> None:
+    """No module imports a top-level ``tools`` or ``fixtures``: a wheel has neither, its users may have both."""
+    assert importers(sources(), {"tools", "fixtures"}) == {}
+
+
+@pytest.mark.parametrize("module", ORACLE)
+def test_oracle_knows_no_loader(module: str) -> None:
+    """What computes expected values reaches no loader: neither ours, nor safetensors, nor torch."""
+    assert roots(reached(module, eager=False)).isdisjoint({"inferno_loader", "safetensors", "torch", "transformers"})
+
+
+@pytest.mark.parametrize("module", ["inferno_loader", *LOOKING])
+def test_looking_needs_only_the_standard_library(module: str) -> None:
+    """Importing the half that looks reaches nothing but itself and the standard library."""
+    assert module in sources()
+    assert roots(reached(module, eager=True)) - sys.stdlib_module_names == {"inferno_loader"}
+
+
+def test_command_line_starts_without_torch() -> None:
+    """The command line imports torch only in the commands that load."""
+    assert "inferno_loader.cli" in sources()
+    assert roots(reached("inferno_loader.cli", eager=True)).isdisjoint({"torch", "numpy", "safetensors", "tokenizers"})
+
+
+def test_looking_leaves_torch_and_numpy_alone() -> None:
+    """A fresh interpreter that has imported the half that looks has loaded neither torch nor numpy."""
+    program = (
+        f"import sys, {', '.join(LOOKING)}; print(*sorted({{'torch', 'numpy', 'safetensors'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
