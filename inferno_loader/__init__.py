@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from inferno_loader.discovery import discover
     from inferno_loader.factory import UnifiedModelFactory
     from inferno_loader.findings import Finding
+    from inferno_loader.load_plan import LoadPlan
     from inferno_loader.loader import ModelLoader, load_model, load_state_dict
     from inferno_loader.model import InfernoLlama
     from inferno_loader.names import explain, map_weight_name
-    from inferno_loader.load_plan import LoadPlan
     from inferno_loader.planner import plan
     from inferno_loader.var_builder import MappedVarBuilder
 

@@ -12,8 +12,9 @@ from inferno_loader.checkpoint import Checkpoint, open_checkpoint
 from inferno_loader.config import LlamaConfig
 from inferno_loader.dtypes import DTYPES, Dtype, parse_dtype
 from inferno_loader.findings import Finding
+from inferno_loader.load_plan import step_bytes
 from inferno_loader.memory import MemoryRequirements, activation_bytes, kv_cache_bytes, recommend
-from inferno_loader.quantization.settings import read_settings
+from inferno_loader.quantization.settings import settings_of
 from inferno_loader.ranges import format_ranges
 from inferno_loader.resolve import Resolution, ResolvedWeight, resolve
 from inferno_loader.variants import Variant, identify
@@ -142,7 +143,7 @@ class WeightAnalysis:
     def _loaded_bytes(self, weight: ResolvedWeight, dtype: Dtype | None, *, dequantize: bool) -> int:
         if weight.alias_of:
             return 0
-        if weight.scheme != "none" and not dequantize:
+        if self.resolution.stays_quantized(weight, dequantize=dequantize):
             return weight.stored_bytes
         return weight.elements * (dtype or self._dense_dtype(weight)).bits // 8
 
@@ -174,16 +175,31 @@ class WeightAnalysis:
         positions = self.config.max_position_embeddings if length is None else length
         compute = self.compute_dtype if dtype is None else parse_dtype(dtype)
         element = compute.bits // 8
-        casts = [weight for weight in self.resolution.weights if _transforms(weight, dtype, dequantize=dequantize)]
+        transient = (self._transient_bytes(weight, dtype, dequantize=dequantize) for weight in self.resolution.weights)
         return MemoryRequirements(
             weights=self.weight_bytes(dtype, dequantize=dequantize),
-            transient=max((weight.stored_bytes for weight in casts), default=0),
+            transient=max(transient, default=0),
             kv_cache=kv_cache_bytes(self.config, batch, positions, element),
-            activations=activation_bytes(self.config, batch, positions, element),
+            activations=activation_bytes(self.config, batch, positions, element)
+            + self._unpacked_bytes(element, dequantize=dequantize),
             batch=batch,
             length=positions,
             dtype=compute.name,
         )
+
+    def _unpacked_bytes(self, element_bytes: int, *, dequantize: bool) -> int:
+        """The largest weight that stays quantized, as it is while its product is computed: dense, beside one step."""
+        kept = [each for each in self.resolution.weights if self.resolution.stays_quantized(each, dequantize=dequantize)]
+        return max((each.elements * element_bytes + step_bytes(each.elements) for each in kept), default=0)
+
+    def _transient_bytes(self, weight: ResolvedWeight, dtype: object, *, dequantize: bool) -> int:
+        """What stands beside the weight while it is made, where loading makes it from the stored tensors."""
+        if weight.alias_of or self.resolution.stays_quantized(weight, dequantize=dequantize):
+            return 0
+        if weight.scheme != "none":
+            return weight.stored_bytes + step_bytes(weight.elements)
+        kept = dtype is None or parse_dtype(dtype) == weight.parts[weight.suffix].info.dtype
+        return 0 if kept else weight.stored_bytes
 
     def recommendations(self, needed: MemoryRequirements, available: int | None) -> tuple[str, ...]:
         """What to do so that `needed` fits into `available` bytes."""
@@ -243,7 +259,7 @@ class WeightAnalyzer:
         """
         checkpoint = open_checkpoint(self.path, weights=self.weights)
         config = LlamaConfig.from_directory(checkpoint.root)
-        resolution = resolve(checkpoint, config, read_settings(config.quantization))
+        resolution = resolve(checkpoint, config, settings_of(config))
         hint = checkpoint.root.resolve().name
         return WeightAnalysis(self.path, checkpoint, config, identify(config, hint), resolution)
 
@@ -251,15 +267,6 @@ class WeightAnalyzer:
 def analyze(path: str | Path, *, weights: WeightsChoice | None = None) -> WeightAnalysis:
     """What the checkpoint at `path` holds. See `WeightAnalyzer.analyze`."""
     return WeightAnalyzer(path, weights=weights).analyze()
-
-
-def _transforms(weight: ResolvedWeight, dtype: object, *, dequantize: bool) -> bool:
-    """Whether loading makes the weight from the stored tensors, which then stand beside it for a while."""
-    if weight.alias_of:
-        return False
-    if weight.scheme != "none":
-        return dequantize
-    return dtype is not None and parse_dtype(dtype) != weight.parts[weight.suffix].info.dtype
 
 
 def _dtype_uses(weights: Iterable[ResolvedWeight]) -> tuple[DtypeUse, ...]:

@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 #: Dtypes in which every device of torch multiplies matrices. MPS has no F64.
 _COMPUTES = ("F64", "F32", "F16", "BF16")
+_MEMINFO = Path("/proc/meminfo")
+#: Limit and use of a container, and the line of ``memory.stat`` that says which of it is page cache to be had back:
+#: a checkpoint that was read lies there.
 _CGROUP_FILES = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current"), "inactive_file"),
+    (
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        "total_inactive_file",
+    ),
 )
 
 
@@ -141,28 +148,22 @@ def _device_memory(device: Any) -> tuple[int | None, int | None]:
     return (_available_memory(), _total_memory()) if device.type == "cpu" else (None, None)
 
 
-def _total_memory() -> int | None:
-    limits = [number for number in (_meminfo("MemTotal"), *(_number(limit) for limit, _ in _CGROUP_FILES)) if number]
-    return min(limits, default=None)
+def _total_memory() -> int:
+    """Physical memory, or the limit of the container where that is less."""
+    limits = [_number(limit) for limit, _, _ in _CGROUP_FILES]
+    return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *(limit for limit in limits if limit))
 
 
 def _available_memory() -> int | None:
     """Free memory, and what a container has left of its limit, whichever is less."""
-    room = [_meminfo("MemAvailable")]
-    for limit_file, usage_file in _CGROUP_FILES:
+    free = _line(_MEMINFO, "MemAvailable:")
+    room = [] if free is None else [free * 1024]
+    for limit_file, usage_file, cache in _CGROUP_FILES:
         limit, usage = _number(limit_file), _number(usage_file)
         if limit is not None and usage is not None:
+            usage -= _line(usage_file.with_name("memory.stat"), cache) or 0
             room.append(max(limit - usage, 0))
-    return min((number for number in room if number is not None), default=None)
-
-
-def _meminfo(key: str) -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        pages = os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in os.sysconf_names else 0
-        return pages * os.sysconf("SC_PAGE_SIZE") or None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)
+    return min(room, default=None)
 
 
 def _number(path: Path) -> int | None:
@@ -171,3 +172,12 @@ def _number(path: Path) -> int | None:
         return int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
+
+
+def _line(path: Path, key: str) -> int | None:
+    """The number behind `key` in a file of the kernel; None where either is missing."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(fields[1]) for line in lines if (fields := line.split())[:1] == [key]), None)

@@ -13,7 +13,7 @@ from inferno_loader.errors import InfernoError
 from inferno_loader.files import open_regular
 from inferno_loader.findings import Finding, Severity
 from inferno_loader.header import Header, read_header
-from inferno_loader.quantization.settings import read_settings
+from inferno_loader.quantization.settings import settings_of
 from inferno_loader.resolve import resolve
 from inferno_loader.scale_values import value_findings
 from inferno_loader.weight_files import WeightFiles, WeightsChoice, choose_weight_files, list_names
@@ -150,9 +150,9 @@ def _headers(root: Path, files: WeightFiles | None, found: _Findings) -> Mapping
 def _check_model(checkpoint: Checkpoint | None, config: LlamaConfig, found: _Findings) -> None:
     """Whether the tensors are those of the model. Without the quantization settings, that cannot be told."""
     try:
-        settings = read_settings(config.quantization)
+        settings = settings_of(config)
     except InfernoError as error:
-        found.add([replace(Finding.from_error(error), path=str(config.path))])
+        found.add([Finding.from_error(error)])
         return
     resolution = found.attempt(resolve, checkpoint, config, settings) if checkpoint else None
     if resolution:

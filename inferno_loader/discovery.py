@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inferno_loader.errors import InfernoError, UnreadableFileError
-from inferno_loader.weight_files import choose_weight_files
+from inferno_loader.weight_files import choose_weight_files, list_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +35,7 @@ def discover(root: str | Path) -> Iterator[Discovery]:
     Raises:
         UnreadableFileError: `root` is no directory, or cannot be read.
     """
-    if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises where the parent may not be searched
-        raise UnreadableFileError("no such directory", path=root, remedy="name a directory")
+    list_names(Path(root))  # os.walk passes over what it cannot read
     for place, directories, names in os.walk(root):
         directories.sort()
         if any(name.endswith(_WEIGHTS) for name in names):
@@ -50,6 +49,11 @@ def _look(path: Path) -> Discovery:
     except InfernoError as error:
         return Discovery(path, "unusable", 0, 0, error)
     except OSError as error:
-        problem = UnreadableFileError("a weight file cannot be read", path=path, actual=error)
+        problem = UnreadableFileError(
+            "a weight file cannot be read",
+            path=path,
+            actual=error,
+            remedy="check the permissions; a link that leads nowhere is an incomplete download",
+        )
         return Discovery(path, "unusable", 0, 0, problem)
     return Discovery(path, files.layout, len(sizes), sum(sizes))

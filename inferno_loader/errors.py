@@ -31,9 +31,9 @@
     │   └── NameCollisionError        name.collision
     ├── ConfigError                   config.invalid
     │   ├── MissingConfigError        config.missing
-    │   ├── ConfigValueError          config.value
-    │   ├── UnknownRopeTypeError      config.rope_type
-    │   └── UnsupportedFamilyError    config.family
+    │   └── ConfigValueError          config.value; the key at fault is in `key`
+    │       ├── UnknownRopeTypeError    config.rope_type
+    │       └── UnsupportedFamilyError  config.family
     ├── PlanError                     plan.invalid; several kinds at once, in `problems`
     │   ├── MissingTensorError        plan.missing
     │   ├── UnexpectedTensorError     plan.unexpected

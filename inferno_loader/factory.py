@@ -11,8 +11,8 @@ from inferno_loader.planner import PlanOptions, plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inferno_loader.model import InfernoLlama
     from inferno_loader.load_plan import LoadPlan
+    from inferno_loader.model import InfernoLlama
     from inferno_loader.variants import Variant
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from reprlib import repr as short_repr
 from typing import TYPE_CHECKING, Any
 
 from inferno_loader.dtypes import DTYPES, Dtype
@@ -38,6 +39,7 @@ MAX_HEADER_BYTES = 100_000_000
 
 _LENGTH_BYTES = 8
 _MAX_U64 = 2**64 - 1
+_MAX_I64 = 2**63 - 1
 _FIELDS = frozenset({"dtype", "shape", "data_offsets"})
 #: serde_json, which the reference uses, stops at 128 levels.
 _REFERENCE_DEPTH = 128
@@ -128,9 +130,9 @@ def _read_length(descriptor: int, size: int, path: Path) -> int:
         )
     first = read_exactly(descriptor, min(size, SNIFF_BYTES), 0, path)
     length = int.from_bytes(first[:_LENGTH_BYTES], "little")
-    if 0 < length <= min(MAX_HEADER_BYTES, size - _LENGTH_BYTES) and first[_LENGTH_BYTES:][:1] in b"{ \t\r\n":
-        return length
-    if stranger := recognise(path, first):
+    # A length may look like the magic of another format, and an object behind it settles what it is.
+    plausible = 0 < length <= MAX_HEADER_BYTES and first[_LENGTH_BYTES:][:1] in b"{ \t\r\n"
+    if not plausible and (stranger := recognise(path, first)):
         raise stranger
     if length > MAX_HEADER_BYTES:
         raise HeaderTooLargeError(
@@ -245,7 +247,7 @@ def _parse_entry(name: str, entry: Any, path: Path, findings: list[Finding]) -> 
     shape = _parse_integers(name, "shape", entry["shape"], path)
     offsets = _parse_integers(name, "data_offsets", entry["data_offsets"], path)
     if len(offsets) != 2 or offsets[0] > offsets[1]:  # noqa: PLR2004 - a start and an end
-        raise _bad_entry(name, path, "data_offsets [start, end] with start <= end", list(offsets))
+        raise _bad_entry(name, path, "data_offsets [start, end] with start <= end", short_repr(list(offsets)))
     info = TensorInfo(name, dtype, shape, *offsets)
     _check_size(info, path, findings)
     return info
@@ -282,7 +284,7 @@ def _parse_dtype(name: str, value: Any, path: Path) -> Dtype:
             path=path,
             tensor=name,
             expected=" ".join(DTYPES),
-            actual=repr(value)[:80],
+            actual=short_repr(value),
             remedy="the file was written by a newer or a wrong writer: update inferno_loader, or write it again",
         )
     return dtype
@@ -291,7 +293,7 @@ def _parse_dtype(name: str, value: Any, path: Path) -> Dtype:
 def _parse_integers(name: str, field: str, value: Any, path: Path) -> tuple[int, ...]:
     # bool is an int in Python, and True would pass for 1.
     if not isinstance(value, list) or not all(type(item) is int and 0 <= item <= _MAX_U64 for item in value):
-        raise _bad_entry(name, path, f"{field}: a list of integers from 0 to 2^64-1", repr(value)[:80])
+        raise _bad_entry(name, path, f"{field}: a list of integers from 0 to 2^64-1", short_repr(value))
     return tuple(value)
 
 
@@ -305,7 +307,7 @@ def _check_size(info: TensorInfo, path: Path, findings: list[Finding]) -> None:
             expected="less than 2^64 bits"
             if bits is None
             else f"a multiple of 8 bits at {info.dtype.bits} bits an element",
-            actual=f"shape {list(info.shape)}, dtype {info.dtype}",
+            actual=f"shape {short_repr(list(info.shape))}, dtype {info.dtype}",
             remedy="the file is damaged, or made to attack its reader",
         )
     if bits // 8 != info.nbytes:
@@ -313,14 +315,13 @@ def _check_size(info: TensorInfo, path: Path, findings: list[Finding]) -> None:
             "the offsets span another size than shape times dtype",
             path=path,
             tensor=info.name,
-            expected=f"{bits // 8} bytes for shape {list(info.shape)} of {info.dtype}",
+            expected=f"{bits // 8} bytes for shape {short_repr(list(info.shape))} of {info.dtype}",
             actual=f"{info.nbytes} bytes, offsets [{info.start}, {info.end}]",
             remedy="the file is damaged, or its writer is wrong: write it again",
         )
-    if bits == 0 and max(info.shape) > 2**63 - 1:
-        findings.append(
-            Finding.note("header.huge_empty", "an empty tensor has a size beyond 2^63", path=path, tensor=info.name)
-        )
+    if bits == 0 and (_checked_product(filter(None, info.shape)) or _MAX_U64) > _MAX_I64:
+        text = "an empty tensor has sizes whose product, zeros left out, passes 2^63: other readers overflow"
+        findings.append(Finding.note("header.huge_empty", text, path=path, tensor=info.name))
 
 
 def _checked_product(factors: Iterable[int]) -> int | None:
@@ -354,7 +355,7 @@ def _check_tiling(tensors: Iterable[TensorInfo], data_bytes: int, length: int, p
         raise (TruncatedFileError if short else TrailingBytesError)(
             "the file ends before its last tensor does" if short else "the file goes on behind its last tensor",
             path=path,
-            tensor=previous if short and position else None,
+            tensor=previous if short else None,
             expected=f"{size + position} bytes",
             actual=f"{size + data_bytes} bytes ({abs(position - data_bytes)} {'missing' if short else 'too many'})",
             remedy="the download is incomplete: fetch the file again"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
+from reprlib import repr as short_repr
 from typing import TYPE_CHECKING, Any
 
 from inferno_loader.errors import IndexFormatError, ShardPathError
@@ -70,8 +71,9 @@ def _parse(data: bytes, path: Path) -> tuple[dict[str, str], int | None]:
         raise _malformed(
             path, "each key once", f"repeated: {', '.join((*root.duplicates, *weight_map.duplicates)[:5])}"
         )
-    if bad := next((name for name, shard in weight_map.items() if not isinstance(shard, str)), None):
-        raise _malformed(path, f"a shard name for {bad!r}", weight_map[bad])
+    for name, shard in weight_map.items():
+        if not isinstance(shard, str):
+            raise _malformed(path, f"a shard name for {name!r}", short_repr(shard))
     return dict(weight_map), _total_size(root.get("metadata"))
 
 
@@ -92,9 +94,9 @@ def _malformed(path: Path, expected: object, actual: object) -> IndexFormatError
 
 def _check_contained(shard: str, path: Path) -> None:
     """Containment is lexical: the links of the Hugging Face cache lead out of the directory, and are fine."""
-    posix, windows = PurePosixPath(shard), PureWindowsPath(shard)
-    escapes = posix.is_absolute() or windows.is_absolute() or windows.drive or ".." in windows.parts
-    if escapes or not posix.name or "\0" in shard:
+    windows = PureWindowsPath(shard)  # it takes both slashes, and so every way out that a POSIX path has
+    escapes = windows.anchor or ".." in windows.parts
+    if escapes or not PurePosixPath(shard).name or "\0" in shard:
         raise ShardPathError(
             "the index names a shard outside the directory" if escapes else "the index names a shard by no file name",
             path=path,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from inferno_loader.quantization.family import STEP_ELEMENTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
 Action = Literal["keep", "cast", "dequantize", "alias"]
 
-#: float32 values that one step of a dequantization holds, in bytes.
-_STEP_BYTES = 64 << 20
+
+def step_bytes(elements: int) -> int:
+    """Bytes of the float32 values that one step of the dequantization of `elements` elements holds."""
+    return 4 * min(STEP_ELEMENTS, elements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,12 @@ class PlannedTensor:
 
     @property
     def transient_bytes(self) -> int:
-        """Memory that it takes on the way, beside the result."""
+        """Memory that it takes on the way, beside the result: what is stored, and a step or a second copy."""
         if not self.copied:
             return 0
-        step = min(_STEP_BYTES, 4 * self.elements) if self.action == "dequantize" else 0
-        return self.stored_bytes + step
+        step = step_bytes(self.elements) if self.action == "dequantize" else 0
+        reordered = self.nbytes if self.move and self.action != "keep" else 0
+        return self.stored_bytes + max(step, reordered)
 
 
 @dataclass(frozen=True)
@@ -154,8 +159,12 @@ class LoadPlan:
 
     @cached_property
     def peak_bytes(self) -> int:
-        """The most memory that the load takes: the weights, and the largest tensor on its way."""
-        return self.weight_bytes + max((tensor.transient_bytes for tensor in self.tensors), default=0)
+        """The most memory of its own that the load takes: the weights, and the largest tensor on its way.
+
+        Pages of a mapped file are not counted: the system takes them back when it needs room.
+        """
+        own = self.weight_bytes - self.mapped_bytes
+        return own + max((tensor.transient_bytes for tensor in self.tensors), default=0)
 
     @property
     def casts(self) -> tuple[PlannedTensor, ...]:

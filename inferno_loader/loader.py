@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from inferno_loader.capabilities import require_device
+from inferno_loader.errors import TensorNameError
 from inferno_loader.model.layers import Linear, QuantizedLinear
 from inferno_loader.model.llama import InfernoLlama
 from inferno_loader.planner import PlanOptions, plan
@@ -101,7 +102,18 @@ class ModelLoader:
         return read_tensors(self.plan, progress=self._progress)
 
     def load(self) -> InfernoLlama:
-        """The model, filled."""
+        """The model, filled.
+
+        Raises:
+            TensorNameError: The plan has the names of another dialect. No weight has been read.
+        """
+        if self.plan.names != "inferno":
+            raise TensorNameError(
+                "a model has the names of the inferno dialect",
+                expected="inferno",
+                actual=self.plan.names,
+                remedy="leave `names` out, or load the tensors alone with load_state_dict",
+            )
         model = build_model(self.plan)
         fill_model(model, self.load_weights())
         return model
@@ -132,7 +144,7 @@ def fill_model(model: InfernoLlama, weights: dict[str, Any]) -> None:
         RuntimeError: A name is missing or too many: the plan and the model disagree, which is a defect of ours.
     """
     model.load_state_dict(weights, strict=True, assign=True)
-    if weights["lm_head.weight"] is weights["embed_tokens.weight"]:
+    if weights.get("lm_head.weight") is weights["embed_tokens.weight"]:
         model.lm_head.weight = model.embed_tokens.weight
     model.requires_grad_(requires_grad=False)
     model.eval()

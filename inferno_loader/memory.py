@@ -55,18 +55,27 @@ def kv_cache_bytes(config: LlamaConfig, batch: int, length: int, element_bytes: 
 def activation_bytes(config: LlamaConfig, batch: int, length: int, element_bytes: int) -> int:
     """The most that one forward pass of `InfernoLlama` holds at once, without a cache, in bytes.
 
-    The residual stream, and the largest of three stages: the feed-forward (gate, its silu, up), attention (q in the
-    dtype and rotated in float32, k, v), and the logits. A float32 norm stands beside each.
+    The largest of these stages. Attention and feed-forward hold their input beside the residual stream, the second norm
+    and the feed-forward also the stream as it was in front of the layer.
+
+    * Rotation of q, or of k beside the rotated q: it is computed in float32, in halves.
+    * Attention: q, k, v, the mixture of values by heads and by positions, and the output.
+    * Norm: two copies in float32.
+    * Feed-forward: silu of gate, up, and their product; or the output and the new stream.
+    * Logits: themselves, and the states that they are made of.
     """
     hidden, inner = config.hidden_size, config.intermediate_size
-    queries = config.num_attention_heads * config.head_dim
-    keys = config.num_key_value_heads * config.head_dim
-    feed_forward = (hidden + 3 * inner) * element_bytes
-    attention = (hidden + queries + 2 * keys) * element_bytes + 3 * queries * _FLOAT32
-    norm = hidden * (2 * _FLOAT32 + element_bytes)
-    logits = (config.vocab_size + hidden) * element_bytes
-    stage = max(feed_forward, attention, norm, logits)
-    return batch * length * (hidden * element_bytes + stage + _TOKEN_BYTES)
+    queries, keys = config.query_width, config.key_value_width
+    turned = (2 if element_bytes == _FLOAT32 else 3) * _FLOAT32
+    stages = (
+        (2 * hidden + queries) * element_bytes + queries * turned,
+        (2 * hidden + queries + keys) * element_bytes + keys * turned,
+        (3 * hidden + 3 * queries + 2 * keys) * element_bytes,
+        2 * hidden * (element_bytes + _FLOAT32),
+        (3 * hidden + max(3 * inner, hidden)) * element_bytes,
+        (config.vocab_size + hidden) * element_bytes,
+    )
+    return batch * length * (max(stages) + _TOKEN_BYTES)
 
 
 def longest_context(config: LlamaConfig, room: int, batch: int, element_bytes: int) -> int:
@@ -104,7 +113,7 @@ def recommend(
     context = longest_context(config, available - needed.weights, needed.batch, element_bytes)
     if context:
         advice.append(f"shorten the context to {context} positions (from {needed.length})")
-    elif needed.batch > 1:
+    if needed.batch > 1 and needed.weights + (needed.kv_cache + needed.activations) // needed.batch <= available:
         advice.append(f"lower the batch from {needed.batch} to 1")
     advice.extend(() if quantized else _quantize(config, needed, available, element_bytes))
     advice.extend(_shard(config, needed, available))
@@ -121,11 +130,12 @@ def _quantize(config: LlamaConfig, needed: MemoryRequirements, available: int, e
 
 
 def _shard(config: LlamaConfig, needed: MemoryRequirements, available: int) -> list[str]:
-    """Ranks must divide the query heads; fewer key-value heads than ranks are replicated."""
-    heads = config.num_attention_heads
+    """Ranks must divide the heads; key-value heads fewer than ranks must divide them, and are replicated."""
+    heads, keys = config.num_attention_heads, config.num_key_value_heads
     for ranks in range(2, heads + 1):
-        if heads % ranks == 0 and needed.total // ranks <= available:
-            return [f"shard over {ranks} ranks: about {_size(needed.total // ranks)} each"]
+        each = (needed.weights + needed.activations) // ranks + needed.kv_cache // min(ranks, keys)
+        if heads % ranks == 0 and 0 in (keys % ranks, ranks % keys) and each <= available:
+            return [f"shard over {ranks} ranks: about {_size(each)} each"]
     return []
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inferno_loader.errors import NameCollisionError, TensorNameError
-from inferno_loader.names import detect_dialect, translate
+from inferno_loader.errors import NameCollisionError
+from inferno_loader.names import detect_dialect, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +25,9 @@ TOLERATED_SUFFIXES = frozenset(
         "k_scale", "v_scale", "q_scale", "kv_scale", "k_zero_point", "v_zero_point", "q_zero_point",
     },
 )  # fmt: skip
+
+#: Dots in the longest suffix, and one to spare: names of a million dots are looked at no longer than others.
+_MOST_DOTS = 4
 
 #: Parts of a suffix that mark a tensor as the scale of something.
 _SCALE_WORDS = ("scale", "zero_point", "absmax", "qzeros", "g_idx", "SCB", "quant_map", "quant_state")
@@ -92,11 +95,11 @@ def split_name(name: str, modules: set[str]) -> tuple[str | None, str]:
 
     A suffix may hold dots itself: ``weight.quant_state.bitsandbytes__nf4``.
     """
-    cut = name.rfind(".")
-    while cut > 0:
-        if name[:cut] in modules:
-            return name[:cut], name[cut + 1 :]
+    cut = len(name)
+    for _ in range(_MOST_DOTS):
         cut = name.rfind(".", 0, cut)
+        if cut > 0 and name[:cut] in modules:
+            return name[:cut], name[cut + 1 :]
     return None, name
 
 
@@ -104,10 +107,7 @@ def _huggingface(name: str, dialect: Dialect) -> str:
     """The name in Hugging Face's terms; a name outside the table stays, and belongs to no module."""
     if dialect == "huggingface":
         return name
-    try:
-        return translate(name, dialect, "huggingface")
-    except TensorNameError:
-        return name
+    return lookup(name, dialect, "huggingface") or name
 
 
 def _collision(first: StoredTensor, second: StoredTensor, name: str) -> NameCollisionError:

@@ -11,9 +11,9 @@ from inferno_loader.config import LlamaConfig
 from inferno_loader.dtypes import DTYPES, Dtype, parse_dtype
 from inferno_loader.errors import MemoryLimitError, UnsupportedDtypeError
 from inferno_loader.findings import Finding
-from inferno_loader.names import Dialect, RowPermutation, layout_change, translate
 from inferno_loader.load_plan import LoadPlan, PlannedTensor, RowMove
-from inferno_loader.quantization.settings import read_settings
+from inferno_loader.names import Dialect, RowPermutation, layout_change, translate
+from inferno_loader.quantization.settings import settings_of
 from inferno_loader.ranges import sample
 from inferno_loader.resolve import Resolution, ResolvedWeight, resolve
 
@@ -60,7 +60,8 @@ def plan(
             stored.
         device: Where the tensors go, as torch spells it.
         names: Dialect of the delivered names.
-        dequantize: Deliver quantized weights dense; otherwise their codes, scales and zero points as stored.
+        dequantize: Deliver quantized weights dense; otherwise their codes, scales and zero points as stored (but for
+            a quantized embedding, whose rows are looked up: it is always dense).
         tie: ``"embedding"`` lets the embedding serve as a head that is missing though the configuration unties it.
         allow_unexpected: Patterns (`fnmatch`) of stored names that may be left out.
         weights: Which set of files, where a directory holds several.
@@ -76,8 +77,7 @@ def plan(
     wanted = _dense_dtype(dtype)
     checkpoint = open_checkpoint(path, weights=weights)
     config = LlamaConfig.from_directory(checkpoint.root)
-    settings = read_settings(config.quantization)
-    resolution = resolve(checkpoint, config, settings, tie=tie, allow_unexpected=allow_unexpected)
+    resolution = resolve(checkpoint, config, settings_of(config), tie=tie, allow_unexpected=allow_unexpected)
     if resolution.problems:
         raise problems.summed_up(resolution.problems, checkpoint)
     delivery = _Delivery(resolution, config, names, wanted, dequantize=dequantize)
@@ -121,7 +121,7 @@ class _Delivery:
     def __init__(
         self, resolution: Resolution, config: LlamaConfig, names: Dialect, dtype: Dtype | None, *, dequantize: bool
     ) -> None:
-        self.stored_names = resolution.modules.dialect
+        self.resolution, self.stored_names = resolution, resolution.modules.dialect
         self.dtypes = {weight.name: dtype or _own_dtype(weight) for weight in resolution.weights if not weight.alias_of}
         self.config, self.names, self.dequantize = config, names, dequantize
 
@@ -131,10 +131,10 @@ class _Delivery:
             yield self._alias(weight, weight.alias_of)
         elif weight.quantized is None:
             yield self._dense(weight)
-        elif self.dequantize:
-            yield self._dequantized(weight)
-        else:
+        elif self.resolution.stays_quantized(weight, dequantize=self.dequantize):
             yield from self._as_stored(weight)
+        else:
+            yield self._dequantized(weight)
 
     def _name(self, name: str) -> str:
         return translate(name, "huggingface", self.names)

@@ -45,7 +45,7 @@ def missing(names: Sequence[str], checkpoint: Checkpoint) -> MissingTensorError:
 
 
 def missing_scale(weight: StoredTensor) -> MissingScaleError:
-    """Codes without a scale, where the configuration says that they are codes."""
+    """Codes without a scale."""
     return MissingScaleError(
         "a quantized weight has no scale",
         path=weight.shard.path,
@@ -57,7 +57,7 @@ def missing_scale(weight: StoredTensor) -> MissingScaleError:
 
 
 def not_dense(stored: StoredTensor) -> DtypeMismatchError:
-    """A dtype that is no weight, where a dense one is expected and nothing speaks of quantization."""
+    """A dtype that is neither a weight nor the codes of one, where a dense weight is expected."""
     return DtypeMismatchError(
         "a dtype that is no weight without a scale, where a dense weight is expected",
         names=(stored.name,),
@@ -112,9 +112,11 @@ def unexpected(strangers: Sequence[StoredTensor], dialect: Dialect) -> Unexpecte
 
 
 def summed_up(problems: Sequence[InfernoError], checkpoint: Checkpoint) -> InfernoError:
-    """The one error, or one that holds them all."""
+    """The one error, one for all that are of one kind, or one that holds several kinds."""
     if len(problems) == 1:
         return problems[0]
+    if len({type(problem) for problem in problems}) == 1:
+        return _of_one_kind(problems)
     told = "; ".join(f"[{problem.code}] {problem.problem}: {problem.tensor or ''}" for problem in problems[:_MOST_TOLD])
     more = f"; and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
     return PlanError(
@@ -124,4 +126,18 @@ def summed_up(problems: Sequence[InfernoError], checkpoint: Checkpoint) -> Infer
         tensor=problems[0].tensor,
         actual=told + more,
         remedy="each is in the attribute `problems`, and in `inferno-loader check`",
+    )
+
+
+def _of_one_kind(problems: Sequence[InfernoError]) -> InfernoError:
+    first, tensors = problems[0], [problem.tensor or "" for problem in problems]
+    known = {"names": tensors, "problems": problems} if isinstance(first, PlanError) else {}
+    return type(first)(
+        f"{first.problem} ({len(problems)} of this kind)",
+        path=first.path,
+        tensor=first.tensor,
+        expected=first.expected,
+        actual=f"{first.actual}; likewise {sample(tensors[1:])}",
+        remedy=first.remedy,
+        **known,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 
 
 def format_ranges(numbers: Iterable[int]) -> str:
@@ -37,10 +40,10 @@ def fold_layers(names: Iterable[str]) -> list[str]:
 
 
 def _split(name: str) -> tuple[str, int | None, str]:
-    """The name before, at and behind its first part of ASCII digits."""
+    """The name before, at and behind its first part that is a number as Python writes it: ``007`` is none."""
     parts = name.split(".")
     for place, part in enumerate(parts):
-        if part.isascii() and part.isdigit() and len(part) < 10 and place > 0:  # noqa: PLR2004 - no layer has more digits
+        if place > 0 and _NUMBER.fullmatch(part):
             return ".".join((*parts[:place], "")), int(part), ".".join(("", *parts[place + 1 :]))
     return name, None, ""
 

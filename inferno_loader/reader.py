@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from inferno_loader.errors import ChangedFileError, InvalidScaleError, UnreadableFileError, UnsupportedDtypeError
 from inferno_loader.files import FileIdentity, reopen_unchanged
 from inferno_loader.layout import move_rows
+from inferno_loader.modules import is_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -79,35 +80,25 @@ def read_tensors(plan: LoadPlan, *, progress: Progress | None = None) -> dict[st
     stored = {id(part): part for tensor in kept for part in tensor.parts.values()}
     raw = _read(stored.values(), mmap=plan.mmap, tally=tally)
     for tensor in kept:
-        (part,) = tensor.parts.values()
-        delivered[tensor.name] = _deliver(tensor, {_suffix(tensor): raw[part.name]}, plan.device)
+        delivered[tensor.name] = _deliver(tensor, raw, plan.device)
     del raw
     for tensor in plan.tensors:
         if tensor.copied:
             delivered[tensor.name] = _read_one(tensor, plan, tally)
-        elif tensor.alias_of:
-            delivered[tensor.name] = delivered[tensor.alias_of]
-    return {tensor.name: delivered[tensor.name] for tensor in plan.tensors}
+    return {tensor.name: delivered[tensor.alias_of or tensor.name] for tensor in plan.tensors}
 
 
 def read_tensor(tensor: PlannedTensor, plan: LoadPlan) -> torch.Tensor:
-    """Read one tensor of `plan`. For an alias, the tensor that it shares.
+    """Read one tensor of `plan` that is no alias.
 
     Raises:
         As `read_tensors`.
     """
-    if tensor.alias_of:
-        tensor = plan.by_name[tensor.alias_of]
     return _read_one(tensor, plan, _Tally(tensor.stored_bytes, None))
 
 
 def _read_one(tensor: PlannedTensor, plan: LoadPlan, tally: _Tally) -> torch.Tensor:
-    raw = _read(tensor.parts.values(), mmap=plan.mmap, tally=tally)
-    return _deliver(tensor, {suffix: raw[part.name] for suffix, part in tensor.parts.items()}, plan.device)
-
-
-def _suffix(tensor: PlannedTensor) -> str:
-    return next(iter(tensor.parts))
+    return _deliver(tensor, _read(tensor.parts.values(), mmap=plan.mmap, tally=tally), plan.device)
 
 
 @dataclass
@@ -177,16 +168,22 @@ def _fill(descriptor: int, piece: _Piece, shard: Header) -> _Piece:
 
 
 def _map_shard(shard: Header, parts: list[StoredTensor], tally: _Tally) -> dict[str, torch.Tensor]:
-    descriptor = reopen_unchanged(shard.path, shard.identity)
+    found: dict[str, torch.Tensor] = {}
+    os.close(reopen_unchanged(shard.path, shard.identity))
     try:
-        found: dict[str, torch.Tensor] = {}
         with safe_open(shard.path, framework="pt", device="cpu") as file:
             for part in parts:
                 found[part.name] = file.get_tensor(part.name)
                 tally.add(part.info.nbytes, part.name)
-        _check_unchanged(descriptor, shard)
-    finally:
-        os.close(descriptor)
+    except (SafetensorError, OSError) as error:
+        raise UnreadableFileError(
+            "safetensors does not map the file",
+            path=shard.path,
+            actual=error,
+            remedy="load without mmap=True, or write the file again",
+        ) from error
+    # Opened by its name twice, so that what was mapped in between is the file whose header was read.
+    os.close(reopen_unchanged(shard.path, shard.identity))
     return found
 
 
@@ -208,26 +205,27 @@ def _changed(shard: Header, name: str | None, size: int) -> ChangedFileError:
 
 
 def _deliver(tensor: PlannedTensor, raw: Mapping[str, torch.Tensor], device: str) -> torch.Tensor:
-    if tensor.quantized:
-        _check_scales(tensor, raw)
+    """The tensor made of its parts, which `raw` holds by stored name."""
+    parts = {suffix: raw[part.name] for suffix, part in tensor.parts.items()}
+    _check_scales(tensor, parts)
     if device != "cpu":
-        raw = {suffix: part.to(device) for suffix, part in raw.items()}
+        parts = {suffix: part.to(device) for suffix, part in parts.items()}
     if tensor.action == "dequantize" and tensor.quantized:
-        result = tensor.quantized.family.dequantize(tensor.quantized, raw, torch_dtype(tensor.dtype))
+        result = tensor.quantized.family.dequantize(tensor.quantized, parts, torch_dtype(tensor.dtype))
     else:
-        (stored,) = raw.values()
+        (stored,) = parts.values()
         result = stored.to(torch_dtype(tensor.dtype))
     return move_rows(result, tensor.move) if tensor.move else result
 
 
-def _check_scales(tensor: PlannedTensor, raw: Mapping[str, torch.Tensor]) -> None:
+def _check_scales(tensor: PlannedTensor, parts: Mapping[str, torch.Tensor]) -> None:
     """NaN or infinity in a scale makes a whole channel so: nothing of the kind is handed out."""
-    for suffix, values in raw.items():
-        if suffix.endswith("scale") and values.is_floating_point() and not bool(torch.isfinite(values.float()).all()):
+    for suffix, values in parts.items():
+        if is_scale(suffix) and values.is_floating_point() and not bool(torch.isfinite(values.float()).all()):
             stored = tensor.parts[suffix]
             bad = int((~torch.isfinite(values.float())).sum())
             raise InvalidScaleError(
-                "a scale is not finite",
+                "a scale or zero point is not finite",
                 path=stored.shard.path,
                 tensor=stored.name,
                 expected="finite numbers",

@@ -6,7 +6,7 @@ A `Resolution` knows nothing of how the tensors will be delivered: the analyzer 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from inferno_loader.errors import InfernoError
 from inferno_loader.findings import Finding
 from inferno_loader.modules import Modules, is_scale, sort_modules
 from inferno_loader.quantization import recognise
+from inferno_loader.ranges import sample
 from inferno_loader.ties import same_bytes
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from inferno_loader.config import LlamaConfig
     from inferno_loader.quantization import Family, QuantizedWeight
     from inferno_loader.quantization.settings import QuantizationSettings
+
+
+_MATRIX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,11 @@ class Resolution:
         """Whether head and embedding are one."""
         return any(weight.alias_of for weight in self.weights)
 
+    def stays_quantized(self, weight: ResolvedWeight, *, dequantize: bool) -> bool:
+        """Whether `weight` is delivered as stored. The table of the embedding is always dense: rows are looked up."""
+        alias = next((each.alias_of for each in self.weights if each.name == EMBEDDING), None)
+        return weight.scheme != "none" and not dequantize and weight.name != (alias or EMBEDDING)
+
 
 def resolve(
     checkpoint: Checkpoint,
@@ -130,7 +139,7 @@ def resolve(
     expected = expected_tensors(config)
     result = Resolution(sort_modules(checkpoint, expected), settings)
     resolver = _Resolver(checkpoint, config, result)
-    alias = resolver.alias(tied=config.tie_word_embeddings or tie == "embedding")
+    alias = resolver.alias(waived=tie == "embedding")
     for name, shape in expected.items():
         if name == alias:
             original = EMBEDDING if alias == HEAD else HEAD
@@ -138,6 +147,8 @@ def resolve(
         else:
             resolver.resolve(name, shape)
     resolver.leftovers(allow_unexpected)
+    resolver.note_oddities()
+    resolver.note_dense()
     if result.missing:
         result.problems.append(problems.missing(result.missing, checkpoint))
     return result
@@ -149,17 +160,23 @@ class _Resolver:
     def __init__(self, checkpoint: Checkpoint, config: LlamaConfig, result: Resolution) -> None:
         self.checkpoint, self.config, self.result = checkpoint, config, result
         self.used: set[str] = set()
+        self.oddities: dict[str, list[Finding]] = {}
 
     def _parts(self, name: str) -> Mapping[str, StoredTensor]:
         return self.result.modules.parts.get(name.rpartition(".")[0], {})
 
-    def alias(self, *, tied: bool) -> str | None:
-        """The one of head and embedding that the other serves for; None where each is its own."""
+    def alias(self, *, waived: bool) -> str | None:
+        """The one of head and embedding that the other serves for; None where each is its own.
+
+        Args:
+            waived: Whether the embedding may serve as a missing head where the configuration does not tie them.
+        """
         head, embedding = self._parts(HEAD), self._parts(EMBEDDING)
-        if not tied or not (head or embedding):
+        tied = self.config.tie_word_embeddings
+        if embedding and not head:
+            return HEAD if tied or waived else None
+        if not (tied and head):
             return None
-        if not head:
-            return HEAD
         if not embedding:
             return EMBEDDING
         if head.keys() == embedding.keys() == {"weight"} and same_bytes(head["weight"], embedding["weight"]):
@@ -177,7 +194,8 @@ class _Resolver:
     def resolve(self, name: str, shape: tuple[int, ...]) -> None:
         """Resolve one parameter. What is wrong goes to the problems, so that all of it is told at once."""
         parts, suffix = self._parts(name), name.rpartition(".")[2]
-        found = recognise(parts) if suffix == "weight" else None
+        matrix = suffix == "weight" and len(shape) == _MATRIX
+        found = recognise(parts) if matrix else None
         try:
             if found:
                 self._quantized(name, shape, parts, *found)
@@ -192,7 +210,8 @@ class _Resolver:
         self.used.add(stored.name)
         self.result.weights.append(ResolvedWeight(name, shape, {name.rpartition(".")[2]: stored}))
         if not stored.info.dtype.dense:
-            codes = self.result.settings is not None and stored.info.dtype.name in ("I8", "F8_E4M3")
+            # Whatever the configuration says: nothing but the codes of a quantized weight has these two.
+            codes = len(shape) == _MATRIX and stored.info.dtype.name in ("I8", "F8_E4M3")
             raise problems.missing_scale(stored) if codes else problems.not_dense(stored)
         if stored.info.shape != shape:
             raise problems.shape_mismatch(stored, shape)
@@ -208,9 +227,29 @@ class _Resolver:
         planned: QuantizedWeight | None = None
         try:
             planned = family.plan(module, parts, shape, settings.args_for(module) if settings else None, fallback)
-            self.result.findings.extend(planned.findings)
+            for finding in planned.findings:
+                self.oddities.setdefault(finding.message, []).append(finding)
         finally:
             self.result.weights.append(ResolvedWeight(name, shape, mine, scheme, planned))
+
+    def note_oddities(self) -> None:
+        """One finding for all weights of which the same is odd."""
+        for first, *more in self.oddities.values():
+            others = sample([finding.tensor or "" for finding in more], 3)
+            message = f"{first.message}; and {len(more)} more: {others}" if more else first.message
+            self.result.findings.append(replace(first, message=message))
+
+    def note_dense(self) -> None:
+        """Note the weights that the configuration calls quantized, and the tensors show dense."""
+        settings = self.result.settings
+        if settings is None or (settings.method != "compressed-tensors" and self.result.schemes != "none"):
+            # Other methods leave some modules dense by rules of their own.
+            return
+        linear = [w for w in self.result.weights if w.scheme == "none" and not w.alias_of and len(w.shape) == _MATRIX]
+        dense = [weight.name for weight in linear if weight.name != EMBEDDING and settings.args_for(weight.module)]
+        if dense:
+            text = f"the configuration calls {len(dense)} weights quantized that are stored dense: {sample(dense, 3)}"
+            self.result.findings.append(Finding.warning("quant.dense", text, path=self.config.path))
 
     def leftovers(self, allow_unexpected: Sequence[str]) -> None:
         """What no parameter used: tolerated, waived by the caller, a scale without a weight, or unexpected."""

@@ -1,4 +1,4 @@
-"""Stored values that are wrong whatever the model: scales that are not finite, flags that are neither 0 nor 1. No torch.
+"""Values that are wrong whatever the model: scales that are not finite, flags that are neither 0 nor 1. No torch.
 
 Only small tensors are read, in chunks, and no more than a bound in all: the weights themselves are never looked at.
 """
@@ -99,17 +99,18 @@ def _count_full_exponents(data: bytes, mask: int) -> int:
 
 
 def _finding(stored: StoredTensor, bad: int) -> Finding:
-    place = {"path": stored.shard.path, "tensor": stored.name}
+    path, name = stored.shard.path, stored.name
     if stored.info.dtype.name == "BOOL":
         text = f"{bad} bytes of a BOOL tensor are neither 0 nor 1: readers differ in what they make of them"
-        return Finding.note("data.bool", text, **place)
-    if is_tolerated(stored.name):
+        return Finding.note("data.bool", text, path=path, tensor=name)
+    if is_tolerated(name):
         text = f"{bad} of {stored.info.elements} values are NaN or infinite, in a scale that a load leaves out"
-        return Finding.warning("quant.scale", text, **place)
+        return Finding.warning("quant.scale", text, path=path, tensor=name)
     return Finding.from_error(
         InvalidScaleError(
             "a scale is not finite",
-            **place,
+            path=path,
+            tensor=name,
             expected="finite numbers",
             actual=f"{bad} of {stored.info.elements} are NaN or infinite",
             remedy="the quantization failed for this module: quantize the model again",

@@ -1,13 +1,18 @@
 """JSON as RFC 8259 has it, with repeated keys noticed. No torch.
 
-Python's parser takes NaN, keeps the last of two equal keys and lets lone surrogates pass; readers in other languages do
-not, and one file must not mean two things.
+Python's parser takes NaN and 1e999, takes -0 for an integer, keeps the last of two equal keys and lets lone surrogates
+pass; readers in other languages do not, and one file must not mean two things.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any, NoReturn
+
+#: The escapes of a text, one by one: a whole surrogate pair, half of one (the group), or another.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 
 
 class JsonObject(dict[str, Any]):
@@ -27,6 +32,18 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON value")
 
 
+def _number(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text[:20]}... is out of range")
+    return value
+
+
+def _integer(text: str) -> int | float:
+    value = _number(text)
+    return value if text == "-0" else int(text)
+
+
 def parse_json(data: bytes) -> Any:
     """The value that `data` spells, objects as `JsonObject`.
 
@@ -35,19 +52,19 @@ def parse_json(data: bytes) -> Any:
     """
     text = data.decode("utf-8")
     try:
-        value = json.loads(text, object_pairs_hook=JsonObject, parse_constant=_no_constant)
+        value = json.loads(
+            text,
+            object_pairs_hook=JsonObject,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_no_constant,
+        )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if "\\u" in text:  # only an escape can spell a lone surrogate, and only then is the second pass worth its time
-        _reject_surrogates(value)
+    # In the text, and not in the value, which lacks what a later key replaced. Only an escape can spell half a pair.
+    if any(escape[1] for escape in _ESCAPE.finditer(text)):
+        raise ValueError("a string holds half of a surrogate pair")
     return value
-
-
-def _reject_surrogates(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise ValueError("a string holds half of a surrogate pair") from error
 
 
 def depth(value: Any) -> int:

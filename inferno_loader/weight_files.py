@@ -131,7 +131,7 @@ def list_names(root: Path) -> list[str]:
         return sorted(entry.name for entry in root.iterdir())
     except OSError as error:
         raise UnreadableFileError(
-            "the directory cannot be read", path=root, actual=error, remedy="check the permissions"
+            "the directory cannot be read", path=root, actual=error, remedy="check the path and the permissions"
         ) from error
 
 

@@ -29,8 +29,14 @@ class Linear(nn.Module):
         self.bias = empty(features[0]) if bias else None
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """[..., in features] to [..., out features]."""
-        return nn.functional.linear(values, self.weight, self.bias)
+        """[..., in features] to [..., out features], in the dtype of `values`; the product is in that of the weight."""
+        return _product(values, self.weight, self.bias)
+
+
+def _product(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """A checkpoint may hold its weights in several dtypes, and each is kept as stored."""
+    bias = None if bias is None else bias.to(weight.dtype)
+    return nn.functional.linear(values.to(weight.dtype), weight, bias).to(values.dtype)
 
 
 class QuantizedLinear(nn.Module):
@@ -53,7 +59,7 @@ class QuantizedLinear(nn.Module):
         """[..., in features] to [..., out features], in the dtype of `values`."""
         parts = {suffix: self.get_buffer(suffix) for suffix in self.suffixes}
         weight = self.planned.family.dequantize(self.planned, parts, values.dtype)
-        return nn.functional.linear(values, weight, self.bias)
+        return _product(values, weight, self.bias)
 
 
 class Embedding(nn.Module):
@@ -80,4 +86,4 @@ class RMSNorm(nn.Module):
         """[..., hidden] to the same shape and dtype."""
         wide = values.float()
         wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.epsilon)
-        return self.weight * wide.to(values.dtype)
+        return (self.weight * wide.to(values.dtype)).to(values.dtype)

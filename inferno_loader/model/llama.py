@@ -11,7 +11,7 @@ from torch import nn
 from inferno_loader.architecture import linear_shapes
 from inferno_loader.model.cache import KeyValueCache
 from inferno_loader.model.layers import Embedding, Linear, QuantizedLinear, RMSNorm
-from inferno_loader.model.rotary import Rotation, rotate, rotation
+from inferno_loader.model.rotary import Rotation, frequencies, rotate, rotation
 from inferno_loader.rope import depends_on_length
 
 if TYPE_CHECKING:
@@ -26,12 +26,10 @@ LinearFactory = Callable[[str, tuple[int, int], bool], Linear | QuantizedLinear]
 class _Step(NamedTuple):
     """What all layers of one forward pass share."""
 
-    queries: Rotation
-    keys: Rotation
+    turn: Rotation
     mask: torch.Tensor | None
     causal: bool
     cache: KeyValueCache | None
-    rotate_late: bool
 
 
 def dense_linear(name: str, features: tuple[int, int], bias: bool) -> Linear:  # noqa: ARG001 - the name tells others apart
@@ -64,32 +62,47 @@ class InfernoLlama(nn.Module):
         Args:
             input_ids: int64 [batch, positions], each below the size of the vocabulary.
             cache: Keys and values of earlier positions; it grows by these.
+
+        Raises:
+            MemoryLimitError: The cache has no room for them.
         """
         return self.lm_head(self.hidden_states(input_ids, cache))  # type: ignore[no-any-return]
 
     def hidden_states(self, input_ids: torch.Tensor, cache: KeyValueCache | None = None) -> torch.Tensor:
         """The states in front of the head: [batch, positions, hidden]."""
-        states = self.embed_tokens(input_ids)
-        step = self._step(input_ids, cache)
+        tokens = input_ids if cache is None else self._due(input_ids, cache)
+        states = self.embed_tokens(tokens)
+        step = self._step(tokens, cache)
         for layer in self.layers:
             states = layer(states, step)
         if cache is not None:
-            cache.advance(input_ids.shape[1])
-        return self.norm(states)  # type: ignore[no-any-return]
+            cache.advance(tokens)
+        return self.norm(states[:, -input_ids.shape[1] :])  # type: ignore[no-any-return]
 
-    def _step(self, input_ids: torch.Tensor, cache: KeyValueCache | None) -> _Step:
-        past, new = cache.length if cache else 0, input_ids.shape[1]
-        positions = torch.arange(past + new, device=input_ids.device)
-        # Where frequencies depend on the length, keys are cached as they are, and rotated at the length of now.
-        late = cache is not None and depends_on_length(self.config.rope)
-        turn = rotation(self.config, positions if late else positions[past:], past + new)
-        queries = Rotation(turn.cosine[-new:], turn.sine[-new:])
+    def _due(self, input_ids: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
+        """The tokens to compute: `input_ids`, and all before them where the cache holds what no longer holds.
+
+        With the rope types ``dynamic`` and ``longrope`` every frequency may change as a text grows, and with it the
+        keys and values of all layers but the first.
+        """
+        cache.require_room(input_ids.shape[1])
+        if not cache.length or not depends_on_length(self.config.rope):
+            return input_ids
+        length = cache.length + input_ids.shape[1]
+        if frequencies(self.config, length) == frequencies(self.config, cache.length):
+            return input_ids
+        return torch.cat((cache.restart(), input_ids), dim=1)
+
+    def _step(self, tokens: torch.Tensor, cache: KeyValueCache | None) -> _Step:
+        past, new = cache.length if cache else 0, tokens.shape[1]
+        positions = torch.arange(past + new, device=tokens.device)
+        turn = rotation(self.config, positions[past:], past + new)
         window = self.config.sliding_window
         if new == 1 and (window is None or past < window):
-            return _Step(queries, turn, None, causal=False, cache=cache, rotate_late=late)
+            return _Step(turn, None, causal=False, cache=cache)
         if past == 0 and (window is None or new <= window):
-            return _Step(queries, turn, None, causal=True, cache=cache, rotate_late=late)
-        return _Step(queries, turn, _mask(positions, new, window), causal=False, cache=cache, rotate_late=late)
+            return _Step(turn, None, causal=True, cache=cache)
+        return _Step(turn, _mask(positions, new, window), causal=False, cache=cache)
 
     @torch.inference_mode()
     def generate(
@@ -155,14 +168,10 @@ class _Attention(nn.Module):
         )
 
     def forward(self, states: torch.Tensor, step: _Step) -> torch.Tensor:
-        queries = rotate(self._heads(self.q_proj(states)), step.queries)
-        keys, values = self._heads(self.k_proj(states)), self._heads(self.v_proj(states))
-        if not step.rotate_late:
-            keys = rotate(keys, step.keys)
+        queries = rotate(self._heads(self.q_proj(states)), step.turn)
+        keys, values = rotate(self._heads(self.k_proj(states)), step.turn), self._heads(self.v_proj(states))
         if step.cache is not None:
             keys, values = step.cache.append(self.number, keys, values)
-        if step.rotate_late:
-            keys = rotate(keys, step.keys)
         mixed = nn.functional.scaled_dot_product_attention(
             queries, keys, values, attn_mask=step.mask, is_causal=step.causal, enable_gqa=True
         )

@@ -10,6 +10,7 @@ from inferno_loader.rope import rope_frequencies
 
 if TYPE_CHECKING:
     from inferno_loader.config import LlamaConfig
+    from inferno_loader.rope import Frequencies
 
 
 class Rotation(NamedTuple):
@@ -19,14 +20,19 @@ class Rotation(NamedTuple):
     sine: torch.Tensor
 
 
+def frequencies(config: LlamaConfig, length: int) -> tuple[Frequencies, float]:
+    """The inverse frequencies and the attention factor for a sequence of `length` positions."""
+    return rope_frequencies(config.rope, config.head_dim, config.max_position_embeddings, length)
+
+
 def rotation(config: LlamaConfig, positions: torch.Tensor, length: int) -> Rotation:
     """The rotation at `positions` (int64 [positions]) of a sequence of `length` positions.
 
     Angles are computed in float64: in float32, position times frequency is off by 1e-3 at position 10,000. Nothing is
     kept in a buffer, so nothing can be left uninitialised, or stale where frequencies depend on the length.
     """
-    frequencies, factor = rope_frequencies(config.rope, config.head_dim, config.max_position_embeddings, length)
-    table = torch.tensor(frequencies, dtype=torch.float64, device=positions.device)
+    series, factor = frequencies(config, length)
+    table = torch.tensor(series, dtype=torch.float64, device=positions.device)
     angles = positions.to(torch.float64)[:, None] * table[None, :]
     return Rotation((angles.cos() * factor).float(), (angles.sin() * factor).float())
 
