@@ -155,13 +155,28 @@ def test_zero_survives_an_asymmetric_round_trip(dtype: FloatDtype) -> None:
 
 
 def test_the_zero_point_is_where_the_minimum_lies_at_the_lowest_code() -> None:
-    """Over 0 to 127.5 and -51 to 204 the scales are 0.5 and 1, the zero points -128 and -128 + 51."""
-    weight = [[0.0, 127.5, 32.0], [-51.0, 0.0, 204.0]]
+    """Over -51 to 204 the scale is 1 and the zero point -128 + 51; a range of one sign is widened to hold zero."""
+    weight = [[-51.0, 0.0, 204.0], [1.0, 127.5, 32.0], [-1.0, -127.5, -32.0]]
     made = quantize_int8(weight, strategy="channel", symmetric=False, scale_dtype="F32")
-    assert made.scale.tolist() == [[0.5], [1.0]]
+    assert made.scale.tolist() == [[1.0], [0.5], [0.5]]
     assert made.zero_point is not None
-    assert made.zero_point.tolist() == [[-128], [-77]]
-    assert made.codes.tolist() == [[-128, 127, -64], [-128, -77, 127]]
+    assert made.zero_point.tolist() == [[-77], [-128], [127]]
+    assert made.codes.tolist() == [[-128, -77, 127], [-126, 127, -64], [125, -128, 63]]
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("BF16", torch.bfloat16), ("F16", torch.float16)])
+def test_every_step_is_rounded_as_torch_rounds_in_that_dtype(name: FloatDtype, dtype: torch.dtype) -> None:
+    """Range, scale, zero point and codes of random rows are those that torch computes in BF16 or F16 throughout."""
+    weight = torch.from_numpy(np.random.default_rng(9).normal(size=(64, 48))).to(dtype)
+    low, high = weight.amin(1, keepdim=True), weight.amax(1, keepdim=True)
+    scale = (high - low) / 255
+    zero = (-128 - low / scale).clamp(-128, 127).round()
+    codes = (weight / scale + zero).round().clamp(-128, 127)
+    made = quantize_int8(weight.double().numpy(), strategy="channel", symmetric=False, scale_dtype=name)
+    assert made.zero_point is not None
+    assert np.array_equal(made.scale, scale.float().numpy())
+    assert np.array_equal(made.zero_point, zero.to(torch.int8).numpy())
+    assert np.array_equal(made.codes, codes.to(torch.int8).numpy())
 
 
 def test_each_group_has_a_scale_and_ties_go_to_the_even_code() -> None:

@@ -1,0 +1,1 @@
+"""Real trained weights, and real peers beside us."""
