@@ -189,7 +189,9 @@ class WeightAnalysis:
 
     def _unpacked_bytes(self, element_bytes: int, *, dequantize: bool) -> int:
         """The largest weight that stays quantized, as it is while its product is computed: dense, beside one step."""
-        kept = [each for each in self.resolution.weights if self.resolution.stays_quantized(each, dequantize=dequantize)]
+        kept = [
+            each for each in self.resolution.weights if self.resolution.stays_quantized(each, dequantize=dequantize)
+        ]
         return max((each.elements * element_bytes + step_bytes(each.elements) for each in kept), default=0)
 
     def _transient_bytes(self, weight: ResolvedWeight, dtype: object, *, dequantize: bool) -> int:

@@ -151,7 +151,7 @@ def _device_memory(device: Any) -> tuple[int | None, int | None]:
 def _total_memory() -> int:
     """Physical memory, or the limit of the container where that is less."""
     limits = [_number(limit) for limit, _, _ in _CGROUP_FILES]
-    return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *(limit for limit in limits if limit))
+    return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *(limit for limit in limits if limit)])
 
 
 def _available_memory() -> int | None:

@@ -123,7 +123,7 @@ def _meetings(
     if len(cells) > 1:
         cells = cells[torch.arange(first, first + len(values), device=cells.device) // height]
     whole = values.shape[1] // width
-    yield values[:, : whole * width].view(-1, whole, width), cells[:, :whole, None]
+    yield values[:, : whole * width].view(len(values), whole, width), cells[:, :whole, None]
     if whole < cells.shape[1]:
         yield values[:, whole * width :], cells[:, whole:]
 

@@ -1,15 +1,21 @@
-"""Checkpoints to load, and what a loaded tensor is in the words of a recipe."""
+"""Checkpoints to load, what a loaded tensor is in the words of a recipe, and what a load or a model takes in memory."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
+from conformance.tools.architecture import llama_specs, quantized_specs
+from conformance.tools.container import write_sparse
 from conformance.tools.digest import digest
-from conformance.tools.recipe import Built, Expected, Recipe, build
+from conformance.tools.recipe import Built, Expected, Quantization, Recipe, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +24,37 @@ if TYPE_CHECKING:
     Builder = Callable[[Recipe], Built]
     Copier = Callable[[Recipe], Path]
     Identify = Callable[[torch.Tensor], Expected]
+    Measure = Callable[..., dict[str, int]]
+
+# Prints what the memory of its own of a process grows by over the code given to it, at its peak and at the end. Blocks
+# that are freed go back to the system at once, so that what is measured is what is held. The peak of the kernel counts
+# the pages of mapped files too: what `mapped` ones there are is taken off.
+_MEASURE = """
+import gc, json, sys
+from pathlib import Path
+import torch
+import inferno_loader
+
+def status(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":"))
+
+def run(code):
+    names = {"arguments": json.loads(sys.argv[1])}
+    exec(code, {"torch": torch, "inferno_loader": inferno_loader}, names)
+    return names
+
+torch.set_num_threads(1)
+before, measured = sys.argv[2:]
+kept = run(before)
+gc.collect()
+own, files, resident = status("RssAnon"), status("RssFile"), status("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+names = {"torch": torch, "inferno_loader": inferno_loader, **kept}
+exec(measured, names)
+mapped = status("RssFile") - files
+print(json.dumps({"peak": status("VmHWM") - resident, "end": status("RssAnon") - own, "mapped": mapped}))
+"""
 
 _DTYPES = {
     torch.float64: "F64",
@@ -64,3 +101,34 @@ def identify() -> Identify:
         return Expected(dtype, shape, digest(dtype, shape, flat.view(torch.uint8).numpy().tobytes()))
 
     return identity
+
+
+@pytest.fixture(scope="session")
+def sparse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a checkpoint of zeros in BF16 that is large and takes no disk, its Linears quantized where a scheme is given."""
+
+    def maker(config: dict[str, Any], scheme: Any = None) -> Path:
+        directory = tmp_path_factory.mktemp("sparse")
+        recipe = Recipe(config=config, quantization=Quantization() if scheme else None)
+        specs = llama_specs(recipe.figures, "BF16")
+        if scheme:
+            specs = quantized_specs(specs, scheme)
+        write_sparse(directory / "model.safetensors", specs, lambda _: ())
+        (directory / "config.json").write_text(json.dumps(recipe.config_json()), encoding="utf-8")
+        return directory
+
+    return maker
+
+
+@pytest.fixture(scope="session")
+def measure() -> Measure:
+    """Runs code in a process of its own, and tells by how many bytes its memory grew: ``peak``, ``end`` and ``mapped``."""
+
+    def measuring(before: str, measured: str, **arguments: object) -> dict[str, int]:
+        command = [sys.executable, "-c", _MEASURE, json.dumps(arguments), before, measured]
+        environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+        run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        figures: dict[str, int] = json.loads(run.stdout)
+        return figures
+
+    return measuring

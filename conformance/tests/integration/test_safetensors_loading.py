@@ -1,112 +1,176 @@
-"""The six loading tests of the original plan, on checkpoints whose every byte is known from a closed form."""
+"""Every tensor of a checkpoint comes out as the recipe that made it says: dtype, shape and bytes."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from conformance.tools.broken import BREAKAGES
-from conformance.tools.digest import digest
-from conformance.tools.recipe import NAMED, build
-from inferno_loader import InfernoError, load_state_dict, map_weight_name, plan
+from conformance.tools.recipe import NAMED, Layout, Quantization, Recipe
+from inferno_loader import InfernoError, load_state_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from conformance.tools.recipe import Built
+    from conformance.tools.recipe import Built, Expected
 
-_NAMES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.int8: "I8"}
+_TIED = {"tie_word_embeddings": True}
+_HEAD, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
-
-def tensor_digest(tensor: torch.Tensor) -> str:
-    """The digest of a tensor, through its bytes."""
-    data = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-    return digest(_NAMES[tensor.dtype], tuple(tensor.shape), data)
-
-
-def assert_dense(loaded: Mapping[str, torch.Tensor], built: Built) -> None:
-    """Every parameter of the recipe is there, to the bit, and none besides; a tied head may be there once more."""
-    assert built.dense
-    assert {name: tensor_digest(loaded[name]) for name in built.dense} == {
-        name: expected.digest for name, expected in built.dense.items()
-    }
-    assert loaded.keys() - built.dense.keys() <= {"lm_head.weight"}
+# 270 MB in BF16. The embedding and the head are the largest tensors.
+_LARGE = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 1, "vocab_size": 16384, "head_dim": 128}
+_LARGEST = 2 * 16384 * 2048
 
 
-def test_single_safetensors_direct_loading(tmp_path: Path) -> None:
-    """One file: every tensor equals its closed form, and what safetensors itself reads."""
-    built = build(NAMED["bf16-single"], tmp_path)
-    loaded = load_state_dict(tmp_path, names="huggingface")
-    assert_dense(loaded, built)
-    reference = load_file(tmp_path / "model.safetensors")
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in reference.items())
-    assert loaded["lm_head.weight"] is loaded["model.embed_tokens.weight"]
+def _dense(built: Built) -> dict[str, Expected]:
+    """Every parameter as a loader must hand it out, a tied head among them."""
+    shared = {_HEAD: built.dense[_EMBEDDING]} if built.config["tie_word_embeddings"] else {}
+    return {**shared, **built.dense}
 
 
-@pytest.mark.parametrize("name", ["bf16-sharded", "f32", "indexless"])
+@pytest.mark.parametrize("dtype", ["F32", "BF16", "F16"])
+@pytest.mark.parametrize("config", [{}, _TIED, {"attention_bias": True, "mlp_bias": True}], ids=["own", "tied", "bias"])
+def test_single_safetensors_direct_loading(
+    dtype: Any, config: dict[str, Any], built: Callable[[Recipe], Built], identify: Callable[[torch.Tensor], Expected]
+) -> None:
+    """One file gives every parameter of its model, whether the directory or the file is named; so does safetensors."""
+    made = built(Recipe(config=config, dtype=dtype))
+    reference = load_file(made.directory / "model.safetensors")
+    for path in (made.directory, made.directory / "model.safetensors"):
+        loaded = load_state_dict(path, names="huggingface")
+        assert {name: identify(tensor) for name, tensor in loaded.items()} == _dense(made)
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in reference.items())
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [Layout("by_size", 200_000), Layout("by_count", 4), Layout("shuffled", 5), Layout("indexless", 3)],
+    ids=lambda layout: layout.kind,
+)
+@pytest.mark.parametrize("cached", [False, True], ids=["files", "links"])
 @pytest.mark.parametrize("mmap", [False, True], ids=["copied", "mapped"])
-def test_sharded_safetensors_loading(tmp_path: Path, name: str, mmap: bool) -> None:
-    """Sharded by size, shuffled, and without an index: the same as from one file, copied or mapped."""
-    built = build(NAMED[name], tmp_path)
-    assert len(built.files) > 1
-    assert_dense(load_state_dict(tmp_path, names="huggingface", mmap=mmap), built)
+def test_sharded_safetensors_loading(
+    layout: Layout,
+    cached: bool,
+    mmap: bool,
+    tmp_path: Path,
+    built: Callable[[Recipe], Built],
+    identify: Callable[[torch.Tensor], Expected],
+) -> None:
+    """Shards give the same, however they are cut, and through the links of the Hugging Face cache."""
+    made = built(Recipe(layout=layout))
+    assert len(made.files) >= 3
+    directory = _as_cache(made.directory, tmp_path) if cached else made.directory
+    loaded = load_state_dict(directory, names="huggingface", mmap=mmap)
+    assert {name: identify(tensor) for name, tensor in loaded.items()} == _dense(made)
 
 
-@pytest.mark.parametrize(("name", "codes"), [("w8a8", torch.int8), ("fp8", torch.float8_e4m3fn)])
-def test_quantized_safetensors_dtypes(tmp_path: Path, name: str, codes: torch.dtype) -> None:
-    """Dequantized, a weight has the dtype of its scale and the values of the formula; kept, it has its codes."""
-    built = build(NAMED[name], tmp_path)
-    assert_dense(load_state_dict(tmp_path, names="huggingface"), built)
-    kept = load_state_dict(tmp_path, names="huggingface", dequantize=False)
-    weight = "model.layers.0.self_attn.q_proj.weight"
-    assert kept[weight].dtype == codes
-    assert kept[f"{weight}_scale"].dtype == torch.bfloat16
-    assert kept["model.embed_tokens.weight"].dtype == torch.bfloat16
-    stored = {tensor: part for file in built.files for tensor, part in load_file(tmp_path / file).items()}
-    assert kept.keys() == stored.keys()
-    assert all(torch.equal(kept[tensor].view(torch.uint8), part.view(torch.uint8)) for tensor, part in stored.items())
+def _as_cache(source: Path, root: Path) -> Path:
+    """The files of `source` as `huggingface_hub` keeps them: ``snapshots/<commit>/name -> ../../blobs/<hash>``."""
+    blobs, snapshot = root / "blobs", root / "snapshots" / "0123abc"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    for number, path in enumerate(sorted(source.iterdir())):
+        shutil.copy(path, blobs / f"{number:040x}")
+        (snapshot / path.name).symlink_to(f"../../blobs/{number:040x}")
+    return snapshot
 
 
-def test_safetensors_name_mapping_integration(tmp_path: Path) -> None:
-    """Names are mapped at retrieval, and the tensor behind each is the one that was stored under its old name."""
-    built = build(NAMED["bf16-sharded"], tmp_path)
-    loaded = load_state_dict(tmp_path)
-    assert {map_weight_name(name) for name in built.dense} == loaded.keys()
-    for name, expected in built.dense.items():
-        assert tensor_digest(loaded[map_weight_name(name)]) == expected.digest, name
+@pytest.mark.parametrize(
+    ("quantization", "codes"),
+    [(Quantization("int8"), "I8"), (Quantization("fp8"), "F8_E4M3")],
+    ids=["int8", "fp8"],
+)
+def test_quantized_safetensors_dtypes(
+    quantization: Quantization,
+    codes: str,
+    built: Callable[[Recipe], Built],
+    identify: Callable[[torch.Tensor], Expected],
+) -> None:
+    """Quantized weights come dense in the dtype of their scales, or as stored: codes and scales, nothing changed."""
+    made = built(Recipe(layout=Layout("by_size", 200_000), quantization=quantization))
+    dense = load_state_dict(made.directory, names="huggingface")
+    assert {name: identify(tensor) for name, tensor in dense.items()} == made.dense
+    stored = load_state_dict(made.directory, names="huggingface", dequantize=False)
+    assert {name: identify(tensor) for name, tensor in stored.items()} == made.expected
+    dtypes = {name: identify(tensor).dtype for name, tensor in stored.items()}
+    assert dtypes["model.layers.0.self_attn.q_proj.weight"] == codes
+    assert dtypes["model.layers.0.self_attn.q_proj.weight_scale"] == "BF16"
+    assert dtypes[_HEAD] == dtypes[_EMBEDDING] == "BF16"
 
 
-def test_safetensors_memory_efficiency(tmp_path: Path) -> None:
-    """The plan predicts the bytes that the load then holds, to the byte, for every way of loading."""
-    build(NAMED["w8a8"], tmp_path)
-    for options in ({}, {"dequantize": False}, {"dtype": "F32"}, {"mmap": True, "dequantize": False}):
-        predicted = plan(tmp_path, **options)  # type: ignore[arg-type]
-        loaded = load_state_dict(tmp_path, **options)  # type: ignore[typeddict-item]
-        storages = {tensor.untyped_storage().data_ptr() for tensor in loaded.values()}
-        assert predicted.weight_bytes == sum(tensor.nbytes for tensor in loaded.values())
-        assert options.get("mmap") or len(storages) == len(loaded)
-    assert plan(tmp_path, dequantize=False).weight_bytes < plan(tmp_path).weight_bytes
+def test_safetensors_name_mapping_integration(
+    built: Callable[[Recipe], Built], identify: Callable[[torch.Tensor], Expected]
+) -> None:
+    """By default the names are those of the inferno dialect, in the order of the model, and the values stay."""
+    made = built(NAMED["bf16-sharded"])
+    renamed = {
+        name.removeprefix("model.").replace("self_attn", "attention").replace("mlp", "feed_forward"): expected
+        for name, expected in made.dense.items()
+    }
+    loaded = load_state_dict(made.directory)
+    assert {name: identify(tensor) for name, tensor in loaded.items()} == renamed
+    order = list(loaded)
+    assert (order[0], order[-2:]) == ("embed_tokens.weight", ["norm.weight", "lm_head.weight"])
+    layers = [int(name.split(".")[1]) for name in order if name.startswith("layers.")]
+    assert layers == sorted(layers)
 
 
-@pytest.mark.parametrize("name", sorted(BREAKAGES))
-def test_safetensors_error_handling(tmp_path: Path, name: str) -> None:
-    """Each named breakage is refused with its own code, says where and what to do, and hands nothing out."""
+@pytest.mark.parametrize(
+    ("options", "factor", "on_the_way"),
+    [({}, 1, 0), ({"mmap": True}, 0, 0), ({"dtype": "float32"}, 2, _LARGEST)],
+    ids=["kept", "mapped", "cast"],
+)
+def test_safetensors_memory_efficiency(
+    options: dict[str, Any],
+    factor: int,
+    on_the_way: int,
+    sparse: Callable[..., Path],
+    measure: Callable[..., dict[str, int]],
+) -> None:
+    """A load takes one copy of the weights in the dtype asked for, none where they are mapped, and little beside it."""
+    directory = sparse(_LARGE)
+    nbytes = (directory / "model.safetensors").stat().st_size
+    warm = sparse({"num_hidden_layers": 1})
+    load = "loaded = inferno_loader.load_state_dict(arguments[{!r}], **arguments['options'])"
+    grown = measure(load.format("warm"), load.format("path"), warm=str(warm), path=str(directory), options=options)
+    slack = 0.02 * nbytes + 2_000_000
+    assert nbytes > 250_000_000
+    assert abs(grown["end"] - factor * nbytes) < slack
+    assert grown["peak"] - grown["mapped"] < factor * nbytes + on_the_way + slack
+
+
+@pytest.mark.parametrize("name", ["missing_file", "truncated_by_one", "hole", "missing_shard", "missing_tensor"])
+def test_safetensors_error_handling(name: str, fresh: Callable[[Recipe], Path]) -> None:
+    """A broken checkpoint gives an error that says what, where and what to do, before a weight is read."""
     breakage = BREAKAGES[name]
-    place = tmp_path / "checkpoint"
-    build(NAMED[breakage.base], place)
-    load_state_dict(place)  # sound before it is broken, or the refusal proves nothing
-    breakage.apply(place)
+    directory = fresh(NAMED[breakage.base])
+    breakage.apply(directory)
+    calls: list[tuple[int, int, str]] = []
     with pytest.raises(InfernoError) as caught:
-        load_state_dict(place)
-    problems = [caught.value, *getattr(caught.value, "problems", ())]
-    assert breakage.expected_code in [problem.code for problem in problems]
-    told = next(problem for problem in problems if problem.code == breakage.expected_code)
-    assert told.remedy
-    assert told.path
-    assert told.actual is not None or told.expected is not None
-    assert json.dumps(str(told))
+        load_state_dict(directory, progress=lambda *call: calls.append(call))
+    assert caught.value.code == breakage.expected_code
+    assert str(directory) in str(caught.value.path)
+    assert caught.value.remedy
+    assert f"[{breakage.expected_code}]" in str(caught.value)
+    assert not calls
+
+
+def test_the_same_directory_loads_twice_apart(
+    built: Callable[[Recipe], Built], identify: Callable[[torch.Tensor], Expected]
+) -> None:
+    """What is done to the tensors of one load does not show in those of another, nor in the file."""
+    made = built(replace(NAMED["f32"], seed=3))
+    first = load_state_dict(made.directory, names="huggingface")
+    second = load_state_dict(made.directory, names="huggingface")
+    for tensor in first.values():
+        tensor.zero_()
+    third = load_state_dict(made.directory, names="huggingface")
+    for loaded in (second, third):
+        assert {name: identify(tensor) for name, tensor in loaded.items()} == made.dense
