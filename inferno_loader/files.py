@@ -38,7 +38,7 @@ def open_regular(path: Path) -> int:
     """
     try:
         # A FIFO would block an ordinary open for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError as error:
         dangling = path.is_symlink()
         raise MissingFileError(

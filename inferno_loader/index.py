@@ -7,7 +7,7 @@ https://huggingface.co/docs/transformers/big_models#shard-metadata.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import PureWindowsPath
 from reprlib import repr as short_repr
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ def _check_contained(shard: str, path: Path) -> None:
     """Containment is lexical: the links of the Hugging Face cache lead out of the directory, and are fine."""
     windows = PureWindowsPath(shard)  # it takes both slashes, and so every way out that a POSIX path has
     escapes = windows.anchor or ".." in windows.parts
-    if escapes or not PurePosixPath(shard).name or "\0" in shard:
+    if escapes or not windows.name or "\0" in shard:
         raise ShardPathError(
             "the index names a shard outside the directory" if escapes else "the index names a shard by no file name",
             path=path,

@@ -62,6 +62,14 @@ class MappedVarBuilder:
         """Whether `name` can be asked for under the prefix."""
         return self._full(name) in self._tensors
 
+    def get_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of `name` under the prefix, without reading it.
+
+        Raises:
+            MissingTensorError: There is none; the remedy says what is close.
+        """
+        return self._find(name).shape
+
     def unused(self) -> list[str]:
         """Full names that no `get`, of this builder or of one made from it by `pp`, has asked for."""
         return [name for name in self._tensors if name not in self._asked]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from inferno_loader.errors import NameCollisionError, TensorNameError
@@ -167,17 +166,17 @@ def detect_dialect(names: Iterable[str]) -> Dialect:
         TensorNameError: No table matches any of them.
     """
     stored = list(names)
-    score = Counter(
-        dialect
-        for name in stored
-        for dialect in DIALECTS
-        if parse(name, dialect) is not None or name in lexicon(dialect).unpaired
-    )
-    if not score:
+    scores: dict[Dialect, int] = {}
+    for dialect in DIALECTS:
+        unpaired = lexicon(dialect).unpaired
+        scores[dialect] = sum(parse(name, dialect) is not None or name in unpaired for name in stored)
+        if scores[dialect] == len(stored):
+            break  # none can match more, and a tie goes to the first
+    if not any(scores.values()):
         raise TensorNameError(
             "the tensor names are of no known dialect",
             expected=", ".join(DIALECTS),
             actual=", ".join(stored[:3]) or "no names",
             remedy="this loader reads Llama checkpoints: check that the directory holds one",
         )
-    return max(DIALECTS, key=lambda dialect: score[dialect])
+    return max(scores, key=lambda dialect: scores[dialect])

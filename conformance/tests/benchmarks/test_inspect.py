@@ -17,7 +17,7 @@ from conformance.tools.facts import facts
 from conformance.tools.twins import build_twin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
 _MODEL = "meta-llama/Llama-3.1-405B"
@@ -46,13 +46,21 @@ def llama_405b(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _inspect(directory: Path) -> list[str]:
-    return [sys.executable, "-m", "inferno_loader", "inspect", str(directory)]
+    return ["-m", "inferno_loader", "inspect", str(directory)]
 
 
-def _seconds(command: Sequence[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+@pytest.fixture
+def seconds(tmp_path: Path) -> Callable[..., float]:
+    """The time of a process. Its bytecode is kept, as that of an installed package is, wherever the tests run."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)
+
+    def seconds(*arguments: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
+        return time.perf_counter() - start
+
+    return seconds
 
 
 def _forget(directory: Path) -> None:
@@ -64,9 +72,9 @@ def _forget(directory: Path) -> None:
         os.close(descriptor)
 
 
-def test_inspect_imports_no_torch_and_tells_the_truth(llama_405b: Path) -> None:
+def _check(directory: Path) -> None:
     """The command imports neither torch nor numpy, and gives the figures that are on record."""
-    command = [sys.executable, "-X", "importtime", *_inspect(llama_405b)[1:], "--json"]
+    command = [sys.executable, "-X", "importtime", *_inspect(directory), "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "inferno_loader.resolve" in imported
@@ -77,23 +85,23 @@ def test_inspect_imports_no_torch_and_tells_the_truth(llama_405b: Path) -> None:
     assert (found["layers"], found["findings"]) == ("0-125", [])
 
 
-def test_time_of_inspect(llama_405b: Path, record: Callable[[Row], None]) -> None:
+def test_time_of_inspect(llama_405b: Path, seconds: Callable[..., float], record: Callable[[Row], None]) -> None:
     """The time of the command, beside a Python that does nothing and one that reads the headers with safetensors."""
+    _check(llama_405b)
 
     def cold() -> float:
         _forget(llama_405b)
-        return _seconds(_inspect(llama_405b))
+        return seconds(*_inspect(llama_405b))
 
     nothing, headers = "python -c pass", "safetensors, headers alone"
     turns = in_turns(
         {
-            "warm": lambda: _seconds(_inspect(llama_405b)),
-            nothing: lambda: _seconds([sys.executable, "-c", "pass"]),
-            headers: lambda: _seconds([sys.executable, "-c", _HEADERS, str(llama_405b)]),
+            "warm": lambda: seconds(*_inspect(llama_405b)),
+            nothing: lambda: seconds("-c", "pass"),
+            headers: lambda: seconds("-c", _HEADERS, str(llama_405b)),
             "cold": cold,
         },
         _ROUNDS,
     )
     for state, peer, target in (("warm", nothing, "below 0.3 s"), ("warm", headers, ""), ("cold", nothing, "")):
         record(Row(_TOPIC, "inferno-loader inspect", state, "s", turns[state], peer, turns[peer], target))
-    assert all(len(times) == _ROUNDS for times in turns.values())

@@ -38,11 +38,10 @@ def _differing(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.T
     ]
 
 
-@pytest.mark.parametrize("mmap", [True, False], ids=["mapped", "copied"])
-def test_named_tensors_are_those_of_safetensors(mmap: bool, llama_1b: Path) -> None:
-    """What is timed below is right: every tensor under its mapped name, with the bytes that safetensors reads."""
-    found = load_state_dict(llama_1b, mmap=mmap)
-    expected = load_file(llama_1b / "model.safetensors")
+def _check_tensors(directory: Path, *, mmap: bool) -> None:
+    """Every tensor is there under its mapped name, with the bytes that safetensors reads; the tied head besides."""
+    found = load_state_dict(directory, mmap=mmap)
+    expected = load_file(directory / "model.safetensors")
     assert len(expected) == 146
     assert _differing(found, expected) == []
     assert found.keys() == {*map(_inferno, expected), "lm_head.weight"}
@@ -50,16 +49,17 @@ def test_named_tensors_are_those_of_safetensors(mmap: bool, llama_1b: Path) -> N
 
 def test_time_of_mapped_tensors(llama_1b: Path, record: Callable[[Row], None]) -> None:
     """A mapped load with names, planned and checked, beside `safetensors.torch.load_file`, which maps too."""
+    _check_tensors(llama_1b, mmap=True)
     file = llama_1b / "model.safetensors"
     ours, peer = "load_state_dict(mmap=True)", "load_file"
     times = time_loads({ours: lambda: load_state_dict(llama_1b, mmap=True), peer: lambda: load_file(file)}, 7)
     record(_row(_TENSORS, "mmap, warm, touched", times, ours, peer, _NAMED))
     record(_row(_TENSORS, "mmap, warm, untouched", times, ours, peer))
-    assert all(len(seconds.touched) == 7 for seconds in times.values())
 
 
 def test_time_of_copied_tensors(llama_1b: Path, record: Callable[[Row], None]) -> None:
     """A load into memory of its own, the default, beside safetensors doing the same in the ways that it has."""
+    _check_tensors(llama_1b, mmap=False)
     file = llama_1b / "model.safetensors"
     ours, clone, pread, mapped = "load_state_dict()", "load_file, cloned", "load_file, pread", "load_file, mmap"
     cases: dict[str, Load] = {
@@ -73,7 +73,6 @@ def test_time_of_copied_tensors(llama_1b: Path, record: Callable[[Row], None]) -
     for peer in (name for name in (clone, pread) if name in cases):
         record(_row(_TENSORS, "copy, warm, touched", times, ours, peer, _NAMED))
     record(_row(_TENSORS, "copy against mmap, warm, touched", times, ours, mapped))
-    assert all(len(seconds.touched) == 3 for seconds in times.values())
 
 
 def _from_pretrained(directory: Path, *, copied: bool) -> torch.nn.Module:

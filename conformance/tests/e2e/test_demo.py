@@ -1,4 +1,4 @@
-"""``python -m conformance demo``: it proves what it says, and says no where something is wrong, in its exit status too."""
+"""``python -m conformance demo``: it proves what it says, and tells what is wrong, by its exit status as well."""
 
 from __future__ import annotations
 

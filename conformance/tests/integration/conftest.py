@@ -16,6 +16,7 @@ from conformance.tools.architecture import llama_specs, quantized_specs
 from conformance.tools.container import write_sparse
 from conformance.tools.digest import digest
 from conformance.tools.recipe import Built, Expected, Quantization, Recipe, build
+from inferno_loader import load_state_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,18 +40,13 @@ def status(key):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":"))
 
-def run(code):
-    names = {"arguments": json.loads(sys.argv[1])}
-    exec(code, {"torch": torch, "inferno_loader": inferno_loader}, names)
-    return names
-
 torch.set_num_threads(1)
+names = {"torch": torch, "inferno_loader": inferno_loader, "arguments": json.loads(sys.argv[1])}
 before, measured = sys.argv[2:]
-kept = run(before)
+exec(before, names)
 gc.collect()
 own, files, resident = status("RssAnon"), status("RssFile"), status("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")
-names = {"torch": torch, "inferno_loader": inferno_loader, **kept}
 exec(measured, names)
 mapped = status("RssFile") - files
 print(json.dumps({"peak": status("VmHWM") - resident, "end": status("RssAnon") - own, "mapped": mapped}))
@@ -104,15 +100,26 @@ def identify() -> Identify:
 
 
 @pytest.fixture(scope="session")
+def loaded(identify: Identify) -> Callable[..., dict[str, Expected]]:
+    """Loads a checkpoint and says what each tensor is, by its Hugging Face name."""
+
+    def loading(path: Path, **options: Any) -> dict[str, Expected]:
+        tensors = load_state_dict(path, names="huggingface", **options)
+        return {name: identify(tensor) for name, tensor in tensors.items()}
+
+    return loading
+
+
+@pytest.fixture(scope="session")
 def sparse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Makes a checkpoint of zeros in BF16 that is large and takes no disk, its Linears quantized where a scheme is given."""
+    """Makes a checkpoint of zeros in BF16, large and without disk; its Linears quantized where a scheme is given."""
 
     def maker(config: dict[str, Any], scheme: Any = None) -> Path:
         directory = tmp_path_factory.mktemp("sparse")
-        recipe = Recipe(config=config, quantization=Quantization() if scheme else None)
+        words: list[Any] = scheme.split("-") if scheme else []
+        recipe = Recipe(config=config, quantization=Quantization(*words) if words else None)
         specs = llama_specs(recipe.figures, "BF16")
-        if scheme:
-            specs = quantized_specs(specs, scheme)
+        specs = quantized_specs(specs, scheme) if scheme else specs
         write_sparse(directory / "model.safetensors", specs, lambda _: ())
         (directory / "config.json").write_text(json.dumps(recipe.config_json()), encoding="utf-8")
         return directory
@@ -122,7 +129,7 @@ def sparse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def measure() -> Measure:
-    """Runs code in a process of its own, and tells by how many bytes its memory grew: ``peak``, ``end`` and ``mapped``."""
+    """Runs code in a process of its own; tells by how many bytes its memory grew: ``peak``, ``end`` and ``mapped``."""
 
     def measuring(before: str, measured: str, **arguments: object) -> dict[str, int]:
         command = [sys.executable, "-c", _MEASURE, json.dumps(arguments), before, measured]

@@ -38,7 +38,8 @@ def start(*arguments: object, program: str = "", env: Mapping[str, str] | None =
     """Run the command line as a process, or a `program` that ends with it; its status, its stdout and its stderr."""
     module = ["-c", f"{program}\nfrom inferno_loader.cli import main\nimport sys\nsys.exit(main(sys.argv[1:]))"]
     command = [sys.executable, *(module if program else ["-m", "inferno_loader"]), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})})
+    environment = {**os.environ, **(env or {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -399,7 +400,8 @@ def test_without_what_loading_needs(tmp_path: Path, command: str, package: str) 
 def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C ends with status 130 and a word, not with a traceback."""
     program = """import os, signal, inferno_loader
-inferno_loader.analyze = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT) or signal.pause()"""
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
+inferno_loader.analyze = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)"""
     assert start("inspect", tmp_path, program=program) == (130, "", "interrupted\n")
 
 

@@ -152,6 +152,7 @@ def test_an_index_that_readers_could_read_in_two_ways(tmp_path: Path, text: byte
         "",
         ".",
         "./",
+        "./\\",
         "model\0.safetensors",
     ],
 )

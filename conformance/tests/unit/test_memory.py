@@ -157,6 +157,12 @@ def test_weights_that_do_not_fit_are_quantized_or_sharded() -> None:
     )
 
 
+def test_quantized_weights_leave_room_for_the_cache() -> None:
+    """8.46 GiB of 8-bit weights would fit into 9 GiB, but not with 2 GiB of cache beside them."""
+    advice = recommend(_config(), _needed(_DENSE, 2 * _GIB, 0), 9 * _GIB, 2, quantized=False)
+    assert advice[0] == "quantize the weights to 4 bits: 5.31 GiB instead of 14.96 GiB"
+
+
 def test_a_smaller_batch_is_advised_only_where_it_fits() -> None:
     """Eight sequences are too many, and one has room; beside weights that do not fit, no batch is small enough."""
     needed = _needed(_DENSE, 8 * 131_072 * 1000, 8 * 264_712 * 1000, batch=8, length=1000)
@@ -185,6 +191,7 @@ def test_nothing_helps_where_nothing_fits() -> None:
         (15, 5, 50 * 2**20, None),
         (9, 3, 350 * 2**20, 3),
         (32, 8, 66 * 2**20, 16),
+        (32, 8, 50 * 2**20, 32),
     ],
 )
 def test_ranks_divide_both_kinds_of_heads(heads: int, keys: int, available: int, ranks: int | None) -> None:

@@ -96,6 +96,14 @@ def test_an_index_speaks_for_its_shards(tmp_path: Path, names: tuple[str, ...]) 
     assert _notes(found) == [("checkpoint.ignored_file", "note", name) for name in names if name not in _PAIR]
 
 
+def test_an_index_may_name_files_without_numbers(tmp_path: Path) -> None:
+    """Its shards are those that it names, whatever they are called; another file of that kind is noted."""
+    _fill(tmp_path, "a.safetensors", "model-mtp.safetensors", "z.safetensors")
+    found = choose_weight_files(_indexed(tmp_path, "z.safetensors", "a.safetensors"), None)
+    assert (found.names, found.layout) == (("a.safetensors", "z.safetensors"), "index")
+    assert _notes(found) == [("checkpoint.ignored_file", "note", "model-mtp.safetensors")]
+
+
 def test_of_two_sets_of_shards_the_index_names_one(tmp_path: Path) -> None:
     """A second set, whole in itself, is noted and never read."""
     others = [f"model-{number:05}-of-00003.safetensors" for number in (1, 2, 3)]
