@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from inferno_loader.dtypes import parse_dtype
-from inferno_loader.errors import DeviceUnavailableError, UnsupportedDtypeError
+from inferno_loader.errors import DeviceUnavailableError, MissingDependencyError, UnsupportedDtypeError
 
 if TYPE_CHECKING:
     from inferno_loader.dtypes import Dtype
@@ -63,6 +63,7 @@ def capability(device: str = "cpu") -> Capability:
 
     Raises:
         DeviceUnavailableError: It is not there; the error names what is.
+        MissingDependencyError: Only torch could tell, and it is not installed.
     """
     if device == "cpu":
         return Capability("cpu", _total_memory(), _available_memory(), _COMPUTES)
@@ -111,8 +112,15 @@ def require_dtype(dtype: Dtype, on: Capability) -> None:
 
 
 def _torch_device(name: str) -> Any:
-    import torch  # noqa: PLC0415 - looking at the CPU needs no torch
-
+    try:
+        import torch  # noqa: PLC0415 - looking at the CPU needs no torch
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            "torch is not installed, and only torch knows of devices other than the CPU",
+            expected="torch",
+            actual=name,
+            remedy="pip install torch",
+        ) from error
     there = ["cpu", *_accelerators(torch)]
     try:
         device = torch.device(name)

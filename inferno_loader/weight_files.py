@@ -96,12 +96,12 @@ def _from_directory(root: Path, choice: WeightsChoice | None) -> WeightFiles:
 
 
 def _chosen(root: Path, names: list[str], choice: WeightsChoice) -> WeightFiles:
-    found = _FINDERS[choice](root, names)
+    found = _FINDERS[choice](root, names) if choice in _FINDERS else None
     if found is None:
         raise CheckpointError(
             f"the directory holds no weights of the kind {choice!r}",
             path=root,
-            expected=choice,
+            expected=f"one of {', '.join(_FINDERS)}",
             actual=", ".join(names[:10]) or "an empty directory",
             remedy="choose a kind that is there",
         )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
-pytestmark = pytest.mark.torch_free
 
 MODEL = Path(__file__).parents[2] / "fixtures" / "models" / "meta-llama__Llama-3.1-8B.json"
 MODULES = (

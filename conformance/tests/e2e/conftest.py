@@ -45,7 +45,9 @@ def grown(twin_of: Callable[[str], Path]) -> Callable[..., int]:
     def grown(directory: Path, **options: object) -> int:
         arguments = [twin_of(_WARM_UP), directory, json.dumps(obj=True), json.dumps(options)]
         command = [sys.executable, "-P", resident.__file__, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # More threads would compete with the other workers of the run, and their stacks are no weights.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
         return int(done.stdout)
 

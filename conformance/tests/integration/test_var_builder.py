@@ -1,4 +1,4 @@
-"""MappedVarBuilder: tensors by the names of a model, shapes checked before a byte is read, and what nobody asked for."""
+"""MappedVarBuilder: tensors by the names of a model, shapes held before a byte is read, and what nobody asked for."""
 
 from __future__ import annotations
 

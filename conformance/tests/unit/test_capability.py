@@ -13,7 +13,7 @@ import pytest
 from conformance.tests.support import refused
 from inferno_loader import capabilities
 from inferno_loader.capabilities import Capability, capability, require_device
-from inferno_loader.errors import DeviceUnavailableError, UnsupportedDtypeError
+from inferno_loader.errors import DeviceUnavailableError, MissingDependencyError, UnsupportedDtypeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,3 +221,12 @@ def test_a_dtype_that_does_not_compute(dtype: str) -> None:
 def test_a_dtype_that_computes(dtype: str | None) -> None:
     """Every spelling of a dense dtype, or none asked for."""
     assert require_device("cpu", dtype) == "cpu"
+
+
+def test_without_torch_a_device_is_refused_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only torch knows of devices other than the CPU: where it is missing, the error is ours and says so."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        capability("cuda")
+    assert caught.value.code == "dependency.missing"
+    assert caught.value.remedy == "pip install torch"

@@ -346,3 +346,10 @@ def test_a_path_that_may_not_be_searched_is_taken_for_a_file() -> None:
         become_nobody()
         path = directory / "closed" / "model"
         assert choose_weight_files(path, None) == WeightFiles(path.parent, ("model",), "single")
+
+
+def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    """A caller who chooses a kind of weights that nobody knows is told the kinds, and gets no KeyError."""
+    with pytest.raises(CheckpointError) as caught:
+        choose_weight_files(tmp_path, "nonsense")  # type: ignore[arg-type]
+    assert "index, single, shards, consolidated" in str(caught.value.expected)
