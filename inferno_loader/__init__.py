@@ -18,6 +18,7 @@ from inferno_loader.errors import InfernoError
 if TYPE_CHECKING:
     from inferno_loader.analyzer import WeightAnalysis, WeightAnalyzer, analyze
     from inferno_loader.capabilities import Capability, capability
+    from inferno_loader.checking import CheckReport, check
     from inferno_loader.checkpoint import Checkpoint, open_checkpoint
     from inferno_loader.config import LlamaConfig
     from inferno_loader.discovery import discover
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Capability",
+    "CheckReport",
     "Checkpoint",
     "Finding",
     "InfernoError",
@@ -46,6 +48,7 @@ __all__ = [
     "__version__",
     "analyze",
     "capability",
+    "check",
     "discover",
     "explain",
     "load_model",
@@ -58,6 +61,7 @@ __all__ = [
 _HOMES = {
     "analyzer": ("WeightAnalysis", "WeightAnalyzer", "analyze"),
     "capabilities": ("Capability", "capability"),
+    "checking": ("CheckReport", "check"),
     "checkpoint": ("Checkpoint", "open_checkpoint"),
     "config": ("LlamaConfig",),
     "discovery": ("discover",),

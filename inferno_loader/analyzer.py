@@ -155,8 +155,7 @@ class WeightAnalysis:
     @property
     def compute_dtype(self) -> Dtype:
         """Dtype of activations where the caller asks for none: the configuration's, else BF16."""
-        told = self.config.dtype
-        return told if told is not None and told.dense else DTYPES["BF16"]
+        return self.config.dtype or DTYPES["BF16"]
 
     def memory(
         self, *, dtype: object = None, dequantize: bool = True, batch: int = 1, length: int | None = None

@@ -223,7 +223,7 @@ class _Resolver:
         mine = {suffix: part for suffix, part in parts.items() if suffix in family.suffixes(parts)}
         self.used.update(part.name for part in mine.values())
         settings = self.result.settings
-        fallback = self.config.dtype if self.config.dtype and self.config.dtype.dense else DTYPES["BF16"]
+        fallback = self.config.dtype or DTYPES["BF16"]
         planned: QuantizedWeight | None = None
         try:
             planned = family.plan(module, parts, shape, settings.args_for(module) if settings else None, fallback)

@@ -26,10 +26,9 @@ class Commands(click.Group):
     """A group that turns what goes wrong into a message and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and see to it that all it wrote is out."""
+        """Run the command."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            return super().invoke(ctx)
         except InfernoError as error:
             show_error(error)
             ctx.exit(exit_status(error))
@@ -39,7 +38,6 @@ class Commands(click.Group):
         except BrokenPipeError:
             abandon_stdout()
             ctx.exit(_PIPE_CLOSED)
-        return result
 
     def run(self, arguments: Sequence[str] | None = None) -> int:
         """Run the command line and return its exit status."""

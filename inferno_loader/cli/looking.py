@@ -19,7 +19,7 @@ from inferno_loader.names import DIALECTS, detect_dialect
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inferno_loader.check import CheckReport
+    from inferno_loader.checking import CheckReport
     from inferno_loader.discovery import Discovery
     from inferno_loader.load_plan import LoadPlan
     from inferno_loader.names import Dialect
@@ -94,7 +94,7 @@ def check(context: click.Context, path: Path, *, as_json: bool, weights: Weights
     Files, headers, index, configuration, names, shapes, dtypes, and the values of scales: every finding with its code.
     An error stops a load, a warning may surprise, a note is for the record.
     """
-    from inferno_loader.check import check as check_checkpoint  # noqa: PLC0415 - a command has its name
+    from inferno_loader.checking import check as check_checkpoint  # noqa: PLC0415 - a command has its name
 
     report = check_checkpoint(path, weights=weights)
     if as_json:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.tools import edits
 from conformance.tools.broken import BREAKAGES
-from conformance.tools.container import Spec, write_sparse
-from conformance.tools.recipe import DEFAULT_CONFIG, NAMED, Layout, Quantization, Recipe
-from inferno_loader import WeightAnalyzer, analyze, load_state_dict, plan
-from inferno_loader.errors import UnknownSchemeError, UnsupportedDtypeError
+from conformance.tools.recipe import NAMED, Layout, Quantization, Recipe
+from inferno_loader import WeightAnalyzer, analyze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    import torch
 
     from conformance.tools.recipe import Built, Expected
 
@@ -121,200 +116,6 @@ def test_layers_are_told_with_their_holes(
     assert problem.code == BREAKAGES[breakage].expected_code
 
 
-# One layer, hidden 64, intermediate 128, 2 heads and 1 key-value head of 32, 96 tokens, an untied head.
-_TINY = {
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "head_dim": 32,
-    "vocab_size": 96,
-}
-_LINEARS = {
-    "self_attn.q_proj": (64, 64),
-    "self_attn.k_proj": (32, 64),
-    "self_attn.v_proj": (32, 64),
-    "self_attn.o_proj": (64, 64),
-    "mlp.gate_proj": (128, 64),
-    "mlp.up_proj": (128, 64),
-    "mlp.down_proj": (64, 128),
-}
-_LOGICAL = 2 * 96 * 64 + 3 * 64 + sum(rows * columns for rows, columns in _LINEARS.values())
-
-# The tensors of one Linear [o, i] in each layout: suffix, dtype, shape. Group size 32, block size 64 for bitsandbytes.
-_PARTS: dict[str, Callable[[int, int], list[tuple[str, str, tuple[int, ...]]]]] = {
-    "gptq": lambda o, i: [
-        ("qweight", "I32", (i // 8, o)),
-        ("qzeros", "I32", (i // 32, o // 8)),
-        ("scales", "F16", (i // 32, o)),
-        ("g_idx", "I32", (i,)),
-    ],
-    "awq": lambda o, i: [
-        ("qweight", "I32", (i, o // 8)),
-        ("qzeros", "I32", (i // 32, o // 8)),
-        ("scales", "F16", (i // 32, o)),
-    ],
-    "ct-pack": lambda o, i: [
-        ("weight_packed", "I32", (o, i // 8)),
-        ("weight_scale", "BF16", (o, i // 32)),
-        ("weight_zero_point", "I32", (o // 8, i // 32)),
-        ("weight_shape", "I64", (2,)),
-        ("weight_g_idx", "I32", (i,)),
-    ],
-    "ct-nvfp4": lambda o, i: [
-        ("weight_packed", "U8", (o, i // 2)),
-        ("weight_scale", "F8_E4M3", (o, i // 16)),
-        ("weight_global_scale", "F32", (1,)),
-    ],
-    "ct-mxfp": lambda o, i: [("weight_packed", "U8", (o, i // 2)), ("weight_scale", "U8", (o, i // 32))],
-    "ct-sparse": lambda o, i: [
-        ("compressed", "BF16", (o, i // 2)),
-        ("bitmask", "U8", (o, i // 8)),
-        ("shape", "I64", (2, 1)),
-    ],
-    "bnb": lambda o, i: [
-        ("weight", "U8", (o * i // 2, 1)),
-        ("weight.absmax", "F32", (o * i // 64,)),
-        ("weight.quant_map", "F32", (16,)),
-        ("weight.quant_state.bitsandbytes__nf4", "U8", (80,)),
-    ],
-    "bnb int8": lambda o, i: [("weight", "I8", (o, i)), ("SCB", "F32", (o,)), ("weight_format", "U8", ())],
-    "fp8-block": lambda o, i: [("weight", "F8_E4M3", (o, i)), ("weight_scale_inv", "F32", (1, 1))],
-    "modelopt": lambda o, i: [
-        ("weight", "U8", (o, i // 2)),
-        ("weight_scale", "F8_E4M3", (o, i // 16)),
-        ("weight_scale_2", "F32", ()),
-    ],
-    "hqq": lambda o, i: [
-        ("W_q", "U8", (o * i // 2 // 64, 64)),
-        ("scale", "BF16", (o * i // 64, 1)),
-        ("zero", "BF16", (o * i // 64, 1)),
-        ("shape", "I64", (2,)),
-        ("nbits", "I32", ()),
-        ("group_size", "I32", ()),
-        ("axis", "I32", ()),
-        ("packing", "U8", (7,)),
-    ],
-    "quanto": lambda o, i: [("weight._data", "I8", (o, i)), ("weight._scale", "BF16", (o, 1))],
-}
-
-
-def _hand_made(layout: str, directory: Path, method: str | None) -> tuple[int, int]:
-    """Write a model whose Linears lie in a layout, zeros throughout; returns how many tensors and bytes it has."""
-    dense = {
-        "model.embed_tokens": (96, 64),
-        "model.norm": (64,),
-        "model.layers.0.input_layernorm": (64,),
-        "model.layers.0.post_attention_layernorm": (64,),
-        "lm_head": (96, 64),
-    }
-    specs = [Spec(f"{module}.weight", "BF16", shape) for module, shape in dense.items()]
-    for module, (rows, columns) in _LINEARS.items():
-        parts = _PARTS[layout](rows, columns)
-        specs += [Spec(f"model.layers.0.{module}.{suffix}", dtype, shape) for suffix, dtype, shape in parts]
-    write_sparse(directory / "model.safetensors", specs, lambda _: ())
-    config = {**DEFAULT_CONFIG, **_TINY, "torch_dtype": "float16"}
-    if method:
-        config["quantization_config"] = {"quant_method": method, "bits": 4}
-    (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return len(specs), sum(spec.nbytes for spec in specs)
-
-
-@pytest.mark.parametrize("method", [None, "gptq"], ids=["undeclared", "declared"])
-@pytest.mark.parametrize("layout", _PARTS)
-def test_packed_weights_are_counted_logically(layout: str, method: str | None, tmp_path: Path) -> None:
-    """Parameters are those of the model, bytes those of the file, and the scheme is told from the tensors."""
-    tensors, nbytes = _hand_made(layout, tmp_path, method)
-    facts = analyze(tmp_path)
-    scheme = layout.partition(" ")[0]
-    assert (facts.parameters, facts.tensors, facts.nbytes) == (_LOGICAL, tensors, nbytes)
-    assert (facts.scheme, facts.dense_bytes) == (scheme, 2 * _LOGICAL)
-    assert facts.weight_bytes(dequantize=False) == nbytes
-    assert facts.weight_bytes(dtype="float32") == 4 * _LOGICAL
-    assert {finding.code for finding in facts.findings if finding.severity == "error"} == {"quant.unknown_scheme"}
-    assert facts.resolution.unexpected == []
-    with pytest.raises(UnknownSchemeError) as caught:
-        load_state_dict(tmp_path)
-    assert str(caught.value.actual).startswith(f"{scheme} in model.layers.0.self_attn.q_proj")
-
-
-@pytest.mark.parametrize(
-    ("module", "parts"),
-    [
-        ("model.layers.0.mlp.up_proj", [("weight", "I8", (128, 64)), ("weight_scale", "BF16", (128, 1))]),
-        ("model.layers.0.mlp.up_proj", [("weight", "BF16", (128, 64))]),
-    ],
-    ids=["two schemes", "one dense"],
-)
-def test_schemes_may_differ_from_module_to_module(
-    module: str, parts: list[tuple[str, str, tuple[int, ...]]], tmp_path: Path
-) -> None:
-    """Each is told by its own tensors, and the words are joined."""
-    _hand_made("awq", tmp_path, None)
-    path = tmp_path / "model.safetensors"
-    kept = [tensor.spec for name, tensor in edits.read_tensors(path).items() if not name.startswith(module)]
-    specs = [*kept, *(Spec(f"{module}.{suffix}", dtype, shape) for suffix, dtype, shape in parts)]
-    write_sparse(path, specs, lambda _: ())
-    facts = analyze(tmp_path)
-    assert facts.scheme == ("awq+ct-int" if parts[0][1] == "I8" else "awq")
-    assert facts.parameters == _LOGICAL
-
-
-def _storages(tensors: dict[str, torch.Tensor]) -> int:
-    unique = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors.values()}
-    return sum(unique.values())
-
-
-@pytest.mark.parametrize("dtype", [None, "F32", "BF16", "F16", "F64"])
-@pytest.mark.parametrize("dequantize", [True, False])
-@pytest.mark.parametrize("name", [*NAMED, "tied copy", "mixed", "int8 static", "fp8 blocks"])
-def test_predicted_weights_are_what_a_load_delivers(
-    name: str, dequantize: bool, dtype: Any, built: Callable[[Recipe], Built]
-) -> None:
-    """Bytes of all memory behind the loaded tensors, shared memory once; the plan and the analysis say the same."""
-    directory = built(_RECIPES[name]).directory
-    facts = analyze(directory)
-    loaded = load_state_dict(directory, dtype=dtype, dequantize=dequantize)
-    assert facts.weight_bytes(dtype, dequantize=dequantize) == _storages(loaded)
-    planned = plan(directory, dtype=dtype, dequantize=dequantize, names="huggingface")
-    needed = facts.memory(dtype=dtype, dequantize=dequantize, length=1)
-    assert needed.weights == planned.weight_bytes
-    if name != "meta":
-        assert needed.weights + needed.transient == planned.peak_bytes
-
-
-def test_memory_follows_batch_length_and_dtype(built: Callable[[Recipe], Built]) -> None:
-    """The length is the configuration's unless asked; cache and activations grow with batch times length."""
-    facts = analyze(built(NAMED["bf16-single"]).directory)
-    needed, doubled, wide = facts.memory(), facts.memory(batch=2, length=100), facts.memory(dtype="F32", length=100)
-    assert (needed.batch, needed.length, needed.dtype) == (1, 512, "BF16")
-    # 2 * 12 layers * 2 key-value heads * 10 dimensions * 2 bytes
-    assert needed.kv_cache == 960 * 512
-    assert doubled.kv_cache == 960 * 200
-    assert wide.kv_cache == 1920 * 100
-    assert doubled.activations * 512 == needed.activations * 200
-    assert (doubled.weights, wide.weights) == (needed.weights, 2 * needed.weights)
-    assert (needed.transient, wide.transient) == (0, 2 * 101 * 54)
-    with pytest.raises(UnsupportedDtypeError):
-        facts.memory(dtype="abacus")
-
-
-@pytest.mark.parametrize("dtype", [None, "int8"])
-def test_activations_are_computed_in_the_dtype_of_the_configuration(
-    dtype: str | None, fresh: Callable[[Recipe], Path]
-) -> None:
-    """BF16 where it names none, or one that does not compute."""
-    directory = fresh(replace(NAMED["f32"]))
-
-    def edit(config: dict[str, Any]) -> None:
-        config.pop("torch_dtype")
-        config.update({"dtype": dtype} if dtype else {})
-
-    edits.edit_json(directory / "config.json", edit)
-    assert analyze(directory).compute_dtype.name == "BF16"
-
-
 def test_recommendations_are_for_what_is_there(built: Callable[[Recipe], Built]) -> None:
     """A dense model may be quantized, a quantized one is not told to be."""
     dense, quantized = (analyze(built(NAMED[name]).directory) for name in ("bf16-sharded", "w8a8"))
@@ -348,7 +149,7 @@ def test_the_caller_chooses_the_set_of_files(fresh: Callable[[Recipe], Path]) ->
     """As a load does."""
     directory = fresh(NAMED["bf16-sharded"])
     BREAKAGES["ambiguous_single_and_index"].apply(directory)
-    single, index = (WeightAnalyzer(directory, weights=choice).analyze() for choice in ("single", "index"))  # type: ignore[arg-type]
+    single, index = (WeightAnalyzer(directory, weights=choice).analyze() for choice in ("single", "index"))
     assert (len(single.shards), single.checkpoint.layout) == (1, "single")
     assert len(index.shards) > 1
     assert single.parameters == index.parameters == analyze(directory, weights="index").parameters

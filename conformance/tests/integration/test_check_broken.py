@@ -9,7 +9,7 @@ import pytest
 
 from conformance.tools.broken import BREAKAGES
 from conformance.tools.recipe import NAMED, build
-from inferno_loader.check import check
+from inferno_loader.checking import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable

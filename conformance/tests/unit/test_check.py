@@ -12,7 +12,7 @@ from conformance.tests import tiny_llama
 from conformance.tests.support import become_nobody, payload, unprivileged
 from conformance.tests.tiny_llama import Tensor, build, tensors, write_tensors
 from inferno_loader import scale_values
-from inferno_loader.check import check
+from inferno_loader.checking import check
 from inferno_loader.checkpoint import open_checkpoint
 from inferno_loader.errors import ChangedFileError, MissingFileError, UnreadableFileError
 from inferno_loader.scale_values import value_findings
@@ -20,7 +20,7 @@ from inferno_loader.scale_values import value_findings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inferno_loader.check import CheckReport
+    from inferno_loader.checking import CheckReport
     from inferno_loader.findings import Finding
 
 pytestmark = pytest.mark.torch_free
