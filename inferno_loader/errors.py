@@ -42,6 +42,7 @@
     │   └── MemoryLimitError          plan.memory
     ├── QuantizationError             quant.invalid
     │   ├── MissingScaleError         quant.missing_scale
+    │   ├── UndeclaredCodesError      quant.undeclared_codes
     │   ├── UnusedScaleError          quant.unused_scale
     │   ├── InvalidScaleError         quant.scale
     │   ├── UnknownSchemeError        quant.unknown_scheme
@@ -398,6 +399,12 @@ class MissingScaleError(QuantizationError):
     """A quantized weight has no scale beside it."""
 
     code = "quant.missing_scale"
+
+
+class UndeclaredCodesError(QuantizationError):
+    """A weight holds codes, has no scale beside it, and the configuration speaks of no quantization."""
+
+    code = "quant.undeclared_codes"
 
 
 class UnusedScaleError(QuantizationError):

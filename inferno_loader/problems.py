@@ -12,6 +12,7 @@ from inferno_loader.errors import (
     MissingTensorError,
     PlanError,
     ShapeMismatchError,
+    UndeclaredCodesError,
     UnexpectedTensorError,
     UnusedScaleError,
 )
@@ -44,15 +45,22 @@ def missing(names: Sequence[str], checkpoint: Checkpoint) -> MissingTensorError:
     )
 
 
-def missing_scale(weight: StoredTensor) -> MissingScaleError:
-    """Codes without a scale."""
-    return MissingScaleError(
-        "a quantized weight has no scale",
+def without_scale(weight: StoredTensor, *, declared: bool) -> MissingScaleError | UndeclaredCodesError:
+    """Codes without a scale, where the configuration has `declared` a quantization, or has not."""
+    kind: type[MissingScaleError | UndeclaredCodesError]
+    if declared:
+        problem, kind = "a quantized weight has no scale", MissingScaleError
+        remedy = "the checkpoint is incomplete: fetch the shard that holds the scales, or write it again"
+    else:
+        problem, kind = "a weight holds codes, and nothing tells what they stand for", UndeclaredCodesError
+        remedy = "scales and quantization_config were lost on the way: fetch the checkpoint again, or quantize it again"
+    return kind(
+        problem,
         path=weight.shard.path,
         tensor=weight.name,
         expected=f"{weight.name}_scale beside it",
         actual=f"{weight.info.dtype} codes alone",
-        remedy="the checkpoint is incomplete: fetch the shard that holds the scales, or write it again",
+        remedy=remedy,
     )
 
 

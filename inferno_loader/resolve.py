@@ -210,9 +210,10 @@ class _Resolver:
         self.used.add(stored.name)
         self.result.weights.append(ResolvedWeight(name, shape, {name.rpartition(".")[2]: stored}))
         if not stored.info.dtype.dense:
-            # Whatever the configuration says: nothing but the codes of a quantized weight has these two.
+            # Nothing but the codes of a quantized weight has these two.
             codes = len(shape) == _MATRIX and stored.info.dtype.name in ("I8", "F8_E4M3")
-            raise problems.missing_scale(stored) if codes else problems.not_dense(stored)
+            declared = self.result.settings is not None
+            raise problems.without_scale(stored, declared=declared) if codes else problems.not_dense(stored)
         if stored.info.shape != shape:
             raise problems.shape_mismatch(stored, shape)
 

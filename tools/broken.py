@@ -78,7 +78,7 @@ _WAYS: tuple[tuple[Callable[[Path], None], str, str], ...] = (
     (tensors.wrong_shape, "plan.shape", _SHARDED),
     (tensors.vocab_mismatch, "plan.shape", _SHARDED),
     (tensors.wrong_dtype, "plan.dtype", _SHARDED),
-    (tensors.integer_weight_without_scale, "quant.missing_scale", _SHARDED),
+    (tensors.integer_weight_without_scale, "quant.undeclared_codes", _SHARDED),
     (tensors.missing_scale, "quant.missing_scale", _QUANTIZED),
     (tensors.unused_scale, "quant.unused_scale", _SHARDED),
     (tensors.nan_scale, "quant.scale", _QUANTIZED),

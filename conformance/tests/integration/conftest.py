@@ -19,17 +19,17 @@ from conformance.tools.recipe import Built, Expected, Quantization, Recipe, buil
 from inferno_loader import load_state_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     Builder = Callable[[Recipe], Built]
     Copier = Callable[[Recipe], Path]
     Identify = Callable[[torch.Tensor], Expected]
-    Measure = Callable[..., dict[str, int]]
+    Measure = Callable[[str, str, Iterable[dict[str, Any]]], list[dict[str, int]]]
 
-# Prints what the memory of its own of a process grows by over the code given to it, at its peak and at the end. Blocks
-# that are freed go back to the system at once, so that what is measured is what is held. The peak of the kernel counts
-# the pages of mapped files too: what `mapped` ones there are is taken off.
+# Prints by what the memory of its own of a process grows over some code, at its peak and at the end, for one case after
+# another. Large blocks that are freed go back to the system at once: what is measured is what is held. The peak of the
+# kernel counts the pages of mapped files too, and those that are still there at the end are told as well.
 _MEASURE = """
 import gc, json, sys
 from pathlib import Path
@@ -40,16 +40,19 @@ def status(key):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":"))
 
+def measure(case):
+    names = {"torch": torch, "inferno_loader": inferno_loader, **case}
+    exec(before, names)
+    gc.collect()
+    own, files, resident = status("RssAnon"), status("RssFile"), status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    exec(measured, names)
+    mapped = status("RssFile") - files
+    return {"peak": status("VmHWM") - resident, "end": status("RssAnon") - own, "mapped": mapped}
+
 torch.set_num_threads(1)
-names = {"torch": torch, "inferno_loader": inferno_loader, "arguments": json.loads(sys.argv[1])}
-before, measured = sys.argv[2:]
-exec(before, names)
-gc.collect()
-own, files, resident = status("RssAnon"), status("RssFile"), status("VmRSS")
-Path("/proc/self/clear_refs").write_text("5")
-exec(measured, names)
-mapped = status("RssFile") - files
-print(json.dumps({"peak": status("VmHWM") - resident, "end": status("RssAnon") - own, "mapped": mapped}))
+cases, before, measured = json.loads(sys.argv[1]), *sys.argv[2:]
+print(json.dumps([measure(case) for case in cases]))
 """
 
 _DTYPES = {
@@ -129,13 +132,17 @@ def sparse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def measure() -> Measure:
-    """Runs code in a process of its own; tells by how many bytes its memory grew: ``peak``, ``end`` and ``mapped``."""
+    """Runs code in a process of its own, for each case with the names that it gives.
 
-    def measuring(before: str, measured: str, **arguments: object) -> dict[str, int]:
-        command = [sys.executable, "-c", _MEASURE, json.dumps(arguments), before, measured]
-        environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    It tells by how many bytes the memory of the process grew over the second piece of code: ``peak`` and ``end`` of its
+    own, and ``mapped`` at the end.
+    """
+
+    def measuring(before: str, measured: str, cases: Iterable[dict[str, Any]]) -> list[dict[str, int]]:
+        command = [sys.executable, "-c", _MEASURE, json.dumps(list(cases)), before, measured]
+        environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1048576"}
         run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        figures: dict[str, int] = json.loads(run.stdout)
+        figures: list[dict[str, int]] = json.loads(run.stdout)
         return figures
 
     return measuring

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.tools.recipe import NAMED, Layout, Quantization, Recipe
+from conformance.tools.recipe import DEFAULT_CONFIG, NAMED, Layout, Quantization, Recipe
 from inferno_loader import analyze, load_state_dict, plan
 from inferno_loader.config import LlamaConfig
 from inferno_loader.errors import UnsupportedDtypeError
@@ -87,48 +87,47 @@ def test_activations_are_computed_in_the_dtype_of_the_configuration(
 _LARGE = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 1, "vocab_size": 16384, "head_dim": 128}
 
 
-@pytest.mark.parametrize(
-    ("scheme", "options"),
-    [
+def test_the_peak_of_a_load_is_as_planned(sparse: Callable[..., Path], measure: Callable[..., Any]) -> None:
+    """Memory of its own that a process takes, at its peak and at the end, within 3 %; pages of the file aside."""
+    ways: list[tuple[Any, dict[str, Any]]] = [
         (None, {"dtype": "float32"}),
         (None, {"dtype": "float32", "mmap": True}),
         ("int8-channel", {}),
         ("fp8-tensor", {"dtype": "float32"}),
-    ],
-    ids=["cast", "cast, mapped", "int8", "fp8 to float32"],
-)
-def test_the_peak_of_a_load_is_as_planned(
-    scheme: str | None, options: dict[str, Any], sparse: Callable[..., Path], measure: Callable[..., dict[str, int]]
-) -> None:
-    """Memory of its own that a process takes at its peak, within 3 %; pages of the file aside."""
-    directory, warm = sparse(_LARGE, scheme), sparse({"num_hidden_layers": 1}, scheme)
-    load = "loaded = inferno_loader.load_state_dict(arguments[{!r}], **arguments['options'])"
-    grown = measure(load.format("warm"), load.format("path"), path=str(directory), warm=str(warm), options=options)
-    planned = plan(directory, **options)
-    assert planned.weight_bytes > 240_000_000
-    assert grown["end"] == pytest.approx(planned.weight_bytes, rel=0.03)
-    if options.get("mmap"):
-        # The kernel counts the mapped pages with the peak: of each tensor they are there while it is cast.
-        assert grown["peak"] < planned.peak_bytes + planned.read_bytes
-    else:
-        assert grown["peak"] == pytest.approx(planned.peak_bytes, rel=0.03)
+    ]
+    large = {scheme: sparse(_LARGE, scheme) for scheme, _ in ways}
+    small = {scheme: sparse({"num_hidden_layers": 1}, scheme) for scheme, _ in ways}
+    figures = measure(
+        "inferno_loader.load_state_dict(warm, **options)",
+        "loaded = inferno_loader.load_state_dict(path, **options)",
+        [{"path": str(large[scheme]), "warm": str(small[scheme]), "options": options} for scheme, options in ways],
+    )
+    for (scheme, options), grown in zip(ways, figures, strict=True):
+        planned = plan(large[scheme], **options)
+        assert planned.weight_bytes > 240_000_000
+        assert grown["end"] == pytest.approx(planned.weight_bytes, rel=0.03)
+        if options.get("mmap"):
+            # The kernel counts mapped pages with the peak: those of a tensor are there while it is cast.
+            assert grown["peak"] < planned.peak_bytes + planned.read_bytes
+        else:
+            assert grown["peak"] == pytest.approx(planned.peak_bytes, rel=0.03)
 
 
 #: A model on empty weights, and one pass over tokens whose logits nobody looks at but the process.
 _BUILD = """
 from inferno_loader.config import LlamaConfig
 from inferno_loader.model import InfernoLlama
-dtype = getattr(torch, arguments["dtype"])
-model = InfernoLlama(LlamaConfig.from_dict(arguments["config"]))
+dtype = getattr(torch, dtype)
+model = InfernoLlama(LlamaConfig.from_dict(config))
 for name, parameter in list(model.named_parameters()):
     module, _, leaf = name.rpartition(".")
     filled = torch.nn.Parameter(torch.full(parameter.shape, 0.01, dtype=dtype), requires_grad=False)
     setattr(model.get_submodule(module), leaf, filled)
-tokens = torch.zeros(arguments["batch"], arguments["length"], dtype=torch.int64)
+tokens = torch.zeros(2, 2048, dtype=torch.int64)
 with torch.inference_mode():
     model(tokens[:, :8])
 """
-_PASS = """
+_FORWARD = """
 with torch.inference_mode():
     logits = model(tokens)
 """
@@ -142,38 +141,30 @@ _STAGES: dict[str, dict[str, int]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("stage", _STAGES)
-def test_activations_are_as_predicted(
-    stage: str, dtype: str, built: Callable[[Recipe], Built], measure: Callable[..., dict[str, int]]
-) -> None:
+def test_activations_are_as_predicted(measure: Callable[..., Any]) -> None:
     """The growth of a process over one forward pass, at its peak, is within 12 % of the prediction."""
-    figures = {
-        "hidden_size": 256,
-        "intermediate_size": 256,
-        "num_hidden_layers": 2,
-        "vocab_size": 320,
-        "head_dim": 64,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 8192,
-        **_STAGES[stage],
-    }
-    config = built(Recipe(config={**figures, "num_hidden_layers": 1, "vocab_size": 8})).config | figures
-    grown = measure(_BUILD, _PASS, config=config, dtype=dtype, batch=2, length=4096)
-    predicted = activation_bytes(LlamaConfig.from_dict(config), 2, 4096, 4 if dtype == "float32" else 2)
-    assert predicted > 60_000_000
-    assert grown["peak"] == pytest.approx(predicted, rel=0.12)
+    small = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 1, "vocab_size": 320, "head_dim": 64}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 8192}
+    cases: list[dict[str, Any]] = [
+        {"config": {**DEFAULT_CONFIG, **small, **heads, **changes}, "dtype": dtype}
+        for changes in _STAGES.values()
+        for dtype in ("float32", "bfloat16")
+    ]
+    for case, grown in zip(cases, measure(_BUILD, _FORWARD, cases), strict=True):
+        element = 4 if case["dtype"] == "float32" else 2
+        predicted = activation_bytes(LlamaConfig.from_dict(case["config"]), 2, 2048, element)
+        assert predicted > 30_000_000
+        assert grown["peak"] == pytest.approx(predicted, rel=0.12), case
 
 
 def test_a_weight_that_stays_quantized_is_unpacked_for_its_product(
-    sparse: Callable[..., Path], measure: Callable[..., dict[str, int]]
+    sparse: Callable[..., Path], measure: Callable[..., Any]
 ) -> None:
     """One dense weight, and a step of its dequantization, stand beside the activations: within 12 %."""
     directory = sparse(_LARGE, "int8-channel")
-    load = "model = inferno_loader.load_model(arguments['path'], dequantize=False); model(torch.zeros(1, 1, dtype=int))"
-    forward = "logits = model(torch.zeros(1, 64, dtype=torch.int64))"
-    grown = measure(load, forward, path=str(directory))
+    load = "model = inferno_loader.load_model(path, dequantize=False); model(torch.zeros(1, 1, dtype=int))"
+    forward = "logits = model(torch.zeros(1, 64, dtype=int))"
+    (grown,) = measure(load, forward, [{"path": str(directory)}])
     needed = analyze(directory).memory(dequantize=False, length=64)
     # up_proj: 8192 x 2048 in BF16, and as many float32 values.
     assert needed.activations > 6 * 8192 * 2048

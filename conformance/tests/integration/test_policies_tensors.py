@@ -211,7 +211,7 @@ def test_a_dtype_that_is_no_weight(dtype: str, fresh: Callable[[Recipe], Path]) 
     directory = fresh(_SHARDED)
     _store(directory, f"{_QUERY}.weight", dtype, (60, 54))
     refusal = _refusal(directory, dtype="float32")
-    assert refusal.code == ("quant.missing_scale" if dtype in ("I8", "F8_E4M3") else "plan.dtype")
+    assert refusal.code == ("quant.undeclared_codes" if dtype in ("I8", "F8_E4M3") else "plan.dtype")
     assert (refusal.tensor, str(refusal.actual).split()[0]) == (f"{_QUERY}.weight", dtype)
 
 

@@ -421,7 +421,9 @@ def test_the_reader_goes_away(tmp_path: Path) -> None:
     theirs, ours = os.pipe()
     os.close(theirs)
     command = [sys.executable, "-m", "inferno_loader", "names", str(tmp_path)]
-    done = subprocess.run(command, stdout=ours, stderr=subprocess.PIPE, text=True, check=False)
+    # Buffered, as usual: what could not be written is tried once more when the interpreter ends.
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command, stdout=ours, stderr=subprocess.PIPE, text=True, check=False, env=env)
     os.close(ours)
     assert (done.returncode, done.stderr) == (141, "")
 
