@@ -210,7 +210,7 @@ def test_a_header_that_only_this_loader_accepts_is_not_mapped(fresh: Callable[[R
     with pytest.raises(UnreadableFileError) as caught:
         load_state_dict(directory, mmap=True)
     assert "mmap" in str(caught.value.remedy)
-    assert "recursion limit" in str(caught.value.actual)
+    assert "header" in str(caught.value.actual)  # in the words of safetensors, which change from release to release
 
 
 def _open_files() -> int:

@@ -25,22 +25,18 @@ _TOP = Path(__file__).parents[3]
 
 LOOKING = tuple(
     f"inferno_loader.{name}"
-    for name in ("errors", "dtypes", "header", "checkpoint", "config", "names", "analyzer", "planner", "discovery")
-)
+    for name in (
+        "errors", "dtypes", "header", "checkpoint", "config", "names", "quantization", "resolve", "planner", "analyzer",
+        "checking", "scale_values", "capabilities", "discovery", "factory", "var_builder",
+    )
+)  # fmt: skip
 ORACLE = tuple(
     f"conformance.tools.{name}"
     for name in (
-        "values",
-        "container",
-        "architecture",
-        "shardplan",
-        "digest",
-        "encode",
-        "recipe",
-        "forward",
-        "rotary",
+        "values", "container", "architecture", "shardplan", "facts", "twins", "digest", "encode", "stored", "building",
+        "recipe", "forward", "rotary", "edits", "broken", "broken_files", "broken_tensors",
     )
-)
+)  # fmt: skip
 
 
 @cache
