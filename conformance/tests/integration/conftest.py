@@ -65,6 +65,12 @@ _DTYPES = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """On a busy machine, threads of torch that wait for each other slow small operations twenty times."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """Builds the checkpoint of a recipe once. It is shared: read it, and change nothing."""
