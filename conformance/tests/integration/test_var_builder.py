@@ -54,6 +54,15 @@ def test_names_are_those_under_the_prefix(built: Callable[[Recipe], Built]) -> N
     assert len(root.names()) == 12 * 9 + 3
 
 
+def test_a_shape_is_told_without_asking(built: Callable[[Recipe], Built]) -> None:
+    """It is known from the header, and does not count as asked for."""
+    layer = MappedVarBuilder.open(built(NAMED["bf16-single"]).directory).pp("layers.0")
+    assert layer.get_shape("feed_forward.up_proj.weight") == (75, 54)
+    assert "layers.0.feed_forward.up_proj.weight" in layer.unused()
+    with pytest.raises(MissingTensorError):
+        layer.get_shape("up_proj.weight")
+
+
 @pytest.mark.parametrize("names", ["inferno", "huggingface", "meta", "gguf"])
 def test_what_is_got_is_what_is_loaded(names: object, built: Callable[[Recipe], Built]) -> None:
     """One by one the tensors are those of a whole load, in every dialect, moved rows among them."""
