@@ -10,6 +10,7 @@ import ctypes
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -129,10 +130,12 @@ def _read(parts: Iterable[StoredTensor], *, mmap: bool, tally: _Tally) -> dict[s
 def _copy_shard(shard: Header, parts: list[StoredTensor], tally: _Tally) -> dict[str, torch.Tensor]:
     buffers = {part.name: torch.empty(part.info.nbytes, dtype=torch.uint8) for part in parts}
     pieces = [piece for part in parts for piece in _pieces(part, buffers[part.name])]
+    # Threads cost more than they bring where there is little to read, as for most quantized weights.
+    small = sum(part.info.nbytes for part in parts) <= _CHUNK
     descriptor = reopen_unchanged(shard.path, shard.identity)
     try:
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for piece in pool.map(lambda piece: _fill(descriptor, piece, shard), pieces):
+        with nullcontext() if small else ThreadPoolExecutor(_THREADS) as pool:
+            for piece in (pool.map if pool else map)(lambda piece: _fill(descriptor, piece, shard), pieces):
                 tally.add(len(piece.target), piece.name)
         _check_unchanged(descriptor, shard)
     finally:
