@@ -102,7 +102,7 @@ def build(recipe: Recipe, directory: Path) -> Built:
 
 
 def _write_weights(recipe: Recipe, directory: Path, stored: Mapping[str, Tensor]) -> tuple[str, ...]:
-    plan = _plan(recipe, [tensor.spec for tensor in stored.values()])
+    plan = shard_plan(recipe, [tensor.spec for tensor in stored.values()])
     names = [_META_FILE] if recipe.dialect == "meta" else shard_names(len(plan))
     for name, specs in zip(names, plan, strict=True):
         data = {spec.name: stored[spec.name].data for spec in specs}
@@ -112,7 +112,8 @@ def _write_weights(recipe: Recipe, directory: Path, stored: Mapping[str, Tensor]
     return tuple(names)
 
 
-def _plan(recipe: Recipe, specs: Sequence[Spec]) -> list[list[Spec]]:
+def shard_plan(recipe: Recipe, specs: Sequence[Spec]) -> list[list[Spec]]:
+    """The tensors of each file, as the layout of the recipe cuts them."""
     kind, number = recipe.layout.kind, recipe.layout.number
     if kind == "by_size":
         return by_size(specs, number)
