@@ -1,0 +1,88 @@
+"""The glossary of the areas weights, parallel, model and analysis."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from conformance.corpus.flag import Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLAGS_OF_MODELS: Mapping[str, Flag] = MappingProxyType(
+    {
+        # Where references disagree.
+        "MetaNames": Flag(
+            "choice",
+            "The only weights are in Meta's file and under Meta's names. A loader may know them or not; one that does"
+            " must bring the rows of q and k into the order of its rotary embedding.",
+        ),
+        "UndeclaredBias": Flag(
+            "choice",
+            "Biases are stored of which the configuration says nothing. A loader may use them, refuse the checkpoint,"
+            " or leave them out and report it; dropped in silence they make another model.",
+        ),
+        "HeadAbsent": Flag(
+            "choice",
+            "The configuration does not tie the head, and none is stored. A loader may take the embedding for it, or"
+            " refuse; a head of random numbers or zeros makes a model that talks nonsense.",
+        ),
+        "TwoHeads": Flag(
+            "choice",
+            "The configuration ties the head, and one with other values is stored. A loader may use what is stored,"
+            " refuse, or tie and report what it left out; to replace a trained head in silence spoils the model.",
+        ),
+        "NestedConfiguration": Flag(
+            "choice",
+            "What the configuration says stands under text_config only. A loader may read it there or refuse; to take a"
+            " default in its place makes another model.",
+        ),
+        "UndeclaredQuantization": Flag(
+            "choice",
+            "Codes and scales are stored, and the configuration says nothing of them. A loader may dequantize by what"
+            " is there, or refuse; codes that pass for weights are wrong by orders of magnitude.",
+        ),
+        "ZeroPointsAbsent": Flag(
+            "choice",
+            "The configuration declares zero points, and none are stored. Old writers left out those that are zero: a"
+            " loader may take zeros, or refuse.",
+        ),
+        "CutGroup": Flag(
+            "choice",
+            "A boundary between ranks cuts through a group of columns that share a scale. A loader may slice exactly,"
+            " or refuse; to take the scales of another group is wrong on some ranks only.",
+        ),
+        # What wrong loaders do.
+        "Filled": Flag(
+            "defect",
+            "A parameter that is stored nowhere is filled: with random numbers, ones, zeros, or what the memory held."
+            " The model runs, and is another one.",
+        ),
+        "TwoNames": Flag(
+            "defect",
+            "Two stored names become one in a loader that drops or adds a prefix, and one of the two tensors is lost."
+            " Which one may hang on an order that nobody meant.",
+        ),
+        "RowOrder": Flag(
+            "defect",
+            "The rows of q and k stand in the order of one way to pair them for the rotation, and are taken for the"
+            " other, or are moved by a wrong number or width of heads. Shapes are right, and short texts look fine.",
+        ),
+        "SilentCast": Flag(
+            "defect",
+            "Parameters change their dtype without being asked to, and nothing says so: norms that were F32 on purpose"
+            " lose digits.",
+        ),
+        "BareCodes": Flag(
+            "defect",
+            "Codes of 8 bits are handed out, or cast, as if they were weights, without their scale: wrong by two or"
+            " three orders of magnitude.",
+        ),
+        "IgnoredScaling": Flag(
+            "defect",
+            "The base or the scaling of the rotary embedding is not read, and a default taken. Position 0 is right, the"
+            " next ones nearly, and the error grows with the text.",
+        ),
+    },
+)
