@@ -1,0 +1,19 @@
+"""Switches for the libraries of Hugging Face, set before the first of them is imported."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Nothing from the network, and no bars. Warnings stay: they are part of what a loader tells.
+SWITCHES: Mapping[str, str] = MappingProxyType(
+    {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    },
+)
