@@ -1,4 +1,4 @@
-"""The demonstration: a sharded BF16 Llama and a W8A8 one, from recipe to proof, as tables a person can read.
+"""The demonstration: a sharded BF16 Llama and a W8A8 one, from recipe to proof, and two loaders judged, as tables.
 
 Nothing here is expected because the loader said so: digests come from the closed form of the recipes, logits from a
 float64 forward pass in NumPy.
@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import inferno_loader
+from conformance.demo_judging import judge_two
 from conformance.tools import resident
 from conformance.tools.digest import digest
 from conformance.tools.forward import logits
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
+
+    from conformance.demo_judging import Tally
 
 #: Largest difference of a logit, as a part of the largest logit. Float32 against float64 of the same weights.
 ORACLE_BOUND = 1e-3
@@ -90,6 +93,7 @@ def run(directory: Path | None = None, console: Console | None = None) -> int:
         out.print(_memory_table(specimens))
         proofs = [*(_prove_digests(specimen) for specimen in specimens), *_prove_logits(*specimens)]
         proofs += [_prove_memory(specimen) for specimen in specimens]
+        proofs += _prove_judgement(*judge_two(out))
         out.print(_proofs_table(proofs))
     proved = sum(proof.holds for proof in proofs)
     out.print(f"{proved} of {len(proofs)} proved. The checkpoints are synthetic: closed-form values, no training.")
@@ -166,6 +170,15 @@ def _prove_memory(specimen: Specimen) -> Proof:
         f"{MEMORY_BOUND:.0%}",
         abs(off) < MEMORY_BOUND,
     )
+
+
+def _prove_judgement(right: Tally, naive: Tally) -> list[Proof]:
+    """Ours passes what it was judged on, and the suite is not blind: it finds defects in a loader that has them."""
+    total = right.passed + right.failed
+    return [
+        Proof(f"{right.loader}: cases passed", f"{right.passed} of {total}", "all", right.passed == total > 0),
+        Proof(f"{naive.loader}: defects found in it", str(naive.failed), "1 or more", naive.failed > 0),
+    ]
 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

@@ -99,8 +99,10 @@ def test_wheel_has_three_folders_at_the_top(content: tuple[str, ...]) -> None:
         ("inferno_loader", "inferno_loader", lambda path: path.suffix == ".py" or path.name == "py.typed"),
         ("tools", "conformance/tools", lambda path: path.suffix in {".py", ".txt"}),
         ("fixtures", "conformance/fixtures", lambda path: path.suffix == ".json"),
+        ("conformance/adapters", "conformance/adapters", lambda path: path.suffix in {".py", ".mjs", ".txt"}),
+        ("conformance/reports", "conformance/reports", lambda path: path.suffix in {".py", ".js", ".css", ".html"}),
     ],
-    ids=["loader", "tools", "fixtures"],
+    ids=["loader", "tools", "fixtures", "adapters", "reports"],
 )
 def test_wheel_holds_the_folder_whole(
     folder: str, inside: str, wanted: Callable[[Path], bool], content: tuple[str, ...]

@@ -34,9 +34,12 @@ ORACLE = tuple(
     f"conformance.tools.{name}"
     for name in (
         "values", "container", "architecture", "shardplan", "facts", "twins", "digest", "encode", "stored", "building",
-        "recipe", "forward", "rotary", "edits", "broken", "broken_files", "broken_tensors",
+        "recipe", "forward", "rotary", "edits", "broken", "broken_files", "broken_tensors", "truth", "way",
+        "ways_container", "ways_checkpoint", "ways_model", "steps", "tensor_file", "scenario", "slicing", "analysis",
+        "misreadings", "delivery",
     )
 )  # fmt: skip
+LOADERS = {"inferno_loader", "safetensors", "torch", "transformers"}
 
 
 @cache
@@ -149,7 +152,56 @@ def test_tools_and_fixtures_are_imported_through_the_suite() -> None:
 @pytest.mark.parametrize("module", ORACLE)
 def test_oracle_knows_no_loader(module: str) -> None:
     """What computes expected values reaches no loader: neither ours, nor safetensors, nor torch."""
-    assert roots(reached(module, eager=False)).isdisjoint({"inferno_loader", "safetensors", "torch", "transformers"})
+    assert roots(reached(module, eager=False)).isdisjoint(LOADERS)
+
+
+def test_oracle_is_listed_whole() -> None:
+    """Every module of the generators is in the list, but for those that bring real models and measure."""
+    others = {"resident", "produce_quantized", "produce_dense", "real_models", "fetch_real_models"}
+    there = {module for module in sources() if module.startswith("conformance.tools.")}
+    assert there - set(ORACLE) == {f"conformance.tools.{name}" for name in others}
+
+
+def test_corpus_knows_no_loader() -> None:
+    """The cases and what they are built from reach no loader and no adapter."""
+    corpus = [module for module in sources() if module.startswith("conformance.corpus")]
+    assert len(corpus) > 5
+    for module in corpus:
+        reach = reached(module, eager=False)
+        assert roots(reach).isdisjoint(LOADERS), module
+        assert not [each for each in reach if each.startswith(("conformance.adapters", "conformance.planted"))], module
+
+
+def test_engine_knows_no_loader_and_no_area() -> None:
+    """The engine imports no loader, no adapter, no case. Torch it asks only about tensors that an adapter hands out."""
+    engine = [module for module in sources() if module.startswith("conformance.engine")]
+    assert len(engine) > 15
+    assert importers(engine, LOADERS - {"torch"}) == {}
+    torch_in = {module for module in engine if "torch" in roots(every_import(module))}
+    assert torch_in == {f"conformance.engine.{name}" for name in ("contract", "performing", "tensors")}
+    rooms = ("conformance.adapters", "conformance.corpus", "conformance.planted", "conformance.reports")
+    for module in engine:
+        assert not [each for each in reached(module, eager=False) if each.startswith(rooms)], module
+
+
+def test_what_runs_beside_a_loader_needs_no_package() -> None:
+    """The zygote and the shim start on the standard library alone: an environment of a loader has nothing of ours."""
+    for module in ("conformance.engine.zygote", "conformance.shim"):
+        assert roots(reached(module, eager=True)) - sys.stdlib_module_names == {"conformance"}
+
+
+def test_adapters_and_planted_loaders_are_imported_by_the_fronts_alone() -> None:
+    """What judges is not told what is judged: adapters and planted loaders are imported by name, in their process."""
+    fronts = {"conformance.judging", "conformance.adequacy", "conformance.shim"}
+    for module in sources():
+        if module.startswith(
+            ("conformance.adapters", "conformance.planted", "conformance.tests", "conformance.commands")
+        ):
+            continue
+        found = {
+            each for each in every_import(module) if each.startswith(("conformance.adapters", "conformance.planted"))
+        }
+        assert not found or module in fronts, (module, found)
 
 
 @pytest.mark.parametrize("module", ["inferno_loader", *LOOKING])

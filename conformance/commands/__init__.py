@@ -1,0 +1,1 @@
+"""The commands of ``python -m conformance``, one module each."""

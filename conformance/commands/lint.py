@@ -1,0 +1,36 @@
+"""``lint``: checks the corpus itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from conformance.commands.options import exits
+
+
+@click.command()
+@click.option("--write-manifest", is_flag=True, help="Write the digests of every case to fixtures/corpus.json.")
+@exits
+def command(*, write_manifest: bool) -> int:
+    """Check the corpus itself: ids, fields, flags, siblings, recipes, digests. Exit 0 if it is clean, else 1."""
+    from conformance import linting  # noqa: PLC0415 - --help needs no corpus
+    from conformance.corpus import corpus  # noqa: PLC0415 - likewise
+    from conformance.engine.store import Store  # noqa: PLC0415 - likewise
+
+    cases, store = corpus(), Store.default()
+    if write_manifest:
+        path = Path(linting.__file__).parent / "fixtures" / linting.MANIFEST
+        content = {case.id: linting.digests(case, store) for case in cases}
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        click.echo(f"{path}: {len(cases)} cases")
+    findings = linting.lint(cases, store)
+    for finding in findings:
+        click.echo(finding)
+    kinds = [case.expect.kind for case in cases]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("accept", "reject", "may"))
+    click.echo(
+        f"{len(cases)} cases ({counts}), {len({case.clause for case in cases})} clauses: {len(findings)} findings"
+    )
+    return 1 if findings else 0
