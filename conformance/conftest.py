@@ -1,17 +1,16 @@
-"""Hooks the suite into pytest: ``pytest conformance --loader X`` gives one test per case. See `conformance.suite`."""
+"""Hooks the suite into pytest where the package is not installed: `conformance.suite` is its plugin."""
 
-from conformance.suite import (
-    pytest_addoption,
-    pytest_collect_file,
-    pytest_configure,
-    pytest_ignore_collect,
-    pytest_sessionfinish,
-)
+from __future__ import annotations
 
-__all__ = [
-    "pytest_addoption",
-    "pytest_collect_file",
-    "pytest_configure",
-    "pytest_ignore_collect",
-    "pytest_sessionfinish",
-]
+from typing import TYPE_CHECKING
+
+from conformance import suite
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Registers the plugin, unless the entry point of the installed package, or ``-p``, has."""
+    if not pluginmanager.is_registered(suite):
+        pluginmanager.register(suite, suite.__name__)

@@ -59,16 +59,21 @@ def _loader(config: pytest.Config) -> Loader | None:
     return Loader(text, command)
 
 
+def _is_front(path: Path) -> bool:
+    """Whether a file is this module, of this package or of a checkout that pytest was pointed at."""
+    return (path.name, path.parent.name) == (_HERE.name, _HERE.parent.name)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With a loader, only the cases are collected."""
     if _loader(config) is None or collection_path.resolve().is_dir():
         return None
-    return True if collection_path.resolve() != _HERE else None
+    return None if _is_front(collection_path) else True
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """The cases hang on this module."""
-    if file_path.resolve() == _HERE and _loader(parent.config) is not None:
+    if _is_front(file_path) and _loader(parent.config) is not None:
         return _Cases.from_parent(parent, path=file_path)
     return None
 

@@ -12,7 +12,7 @@ from conformance.adapters.messages import Rules, told
 from conformance.engine.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 #: The words of fastsafetensors 0.5.
@@ -34,28 +34,20 @@ _DTYPES = (
 
 
 class Fastsafetensors:
-    """``fastsafe_open`` over one file, or over the files of a directory, sorted. It takes files, and no index."""
+    """``fastsafe_open`` over one file. It takes a list of files: what a directory holds is for its caller to decide."""
 
     name = "fastsafetensors"
     packages = ("fastsafetensors", "torch")
-    claims = frozenset({"indexless"} | {f"dtype:{dtype}" for dtype in _DTYPES})
+    claims = frozenset(f"dtype:{dtype}" for dtype in _DTYPES)
 
     def __init__(self) -> None:
         self.version = metadata.version("fastsafetensors")
 
     def read_file(self, path: Path) -> Mapping[str, torch.Tensor]:
         """Every tensor of one file."""
-        return _read([path])
-
-    def read_checkpoint(self, directory: Path) -> Mapping[str, torch.Tensor]:
-        """Every tensor of every file."""
-        return _read(sorted(directory.glob("*.safetensors")))
+        with fastsafe_open([str(path)], device="cpu", nogds=True) as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
 
     def reason(self, error: Exception) -> Reason | None:
         """By the words of the loader."""
         return told(error, _RULES)
-
-
-def _read(files: Sequence[Path]) -> dict[str, torch.Tensor]:
-    with fastsafe_open([str(file) for file in files], device="cpu", nogds=True) as opened:
-        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping

@@ -22,6 +22,7 @@ _MODULES = (
     "checkpoint_shards",
     "checkpoint_index",
     "checkpoint_directory",
+    "weights_directory",
     "weights_names",
     "weights_unexpected",
     "weights_shapes",

@@ -12,6 +12,7 @@ import numpy as np
 from conformance.engine.contract import FACTS, REPORTED
 from conformance.engine.reasons import Reason
 from conformance.engine.verdict import Verdict
+from conformance.engine.words import shortened
 from conformance.tools.truth import Facts, Logits, TensorDigest, Tensors
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from conformance.engine.case import Answer, Expect
     from conformance.tools.truth import Truth
-
-#: How many differences are told.
-_TOLD = 3
 
 
 class Judgement(NamedTuple):
@@ -89,7 +87,7 @@ def _answered(expect: Expect, truth_of: Callable[[Answer], Truth], answer: Mappi
         unreported += silent
     if unreported:
         verdict = Verdict.ACCEPTS_INVALID if expect.reasons else Verdict.WRONG_VALUES
-        return Judgement(verdict, f"loaded, and did not report {', '.join(unreported)}")
+        return Judgement(verdict, f"loaded, and did not report {shortened(unreported)}")
     return Judgement(Verdict.WRONG_VALUES, differences[0])
 
 
@@ -167,10 +165,7 @@ def _difference(wanted: tuple[TensorDigest, ...], found: TensorDigest) -> str:
 
 
 def _counted(names: list[str], what: str) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-    return [f"{len(names)} {what}: {', '.join(names[:_TOLD])}{more}"]
+    return [f"{len(names)} {what}: {shortened(names)}"] if names else []
 
 
 def _array(logits: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -92,8 +92,9 @@ def perform(adapter: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     if method is None:
         return answer | {"broken": f"the adapter has no method {request['method']}"}
     try:
+        arguments = _arguments(request)
         try:
-            result = method(*_arguments(request))
+            result = method(*arguments)
         except Exception as error:  # noqa: BLE001 - the contract: any of them is a rejection
             answer["error"] = _rejection(adapter, error)
         else:
@@ -122,14 +123,21 @@ def _arguments(request: Mapping[str, Any]) -> tuple[Any, ...]:
 def _torch_dtype(name: str | None) -> Any:
     if name is None:
         return None
-    import torch  # noqa: PLC0415 - an adapter that is asked for a dtype speaks torch
-
+    try:
+        import torch  # noqa: PLC0415 - only an adapter that is asked for a dtype needs it
+    except ModuleNotFoundError as error:
+        raise BrokenContractError("a dtype is asked for, which is one of torch, and there is no torch") from error
     return getattr(torch, TORCH_NAMES[name])
 
 
 def _input_ids(rows: list[list[int]]) -> Any:
-    import torch  # noqa: PLC0415 - an adapter that computes logits speaks torch
+    """An int64 tensor; where there is no torch, the array of numpy that is as good as one."""
+    try:
+        import torch  # noqa: PLC0415 - only an adapter that computes logits needs it
+    except ModuleNotFoundError:
+        import numpy as np  # noqa: PLC0415 - likewise
 
+        return np.array(rows, dtype=np.int64)
     return torch.tensor(rows, dtype=torch.int64)
 
 

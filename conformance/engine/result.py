@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.claims import Level
+from conformance.engine.words import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from conformance.engine.case import Case, Expect
     from conformance.engine.execution import Execution
@@ -67,16 +68,21 @@ def expected_text(case: Case) -> str:
 def _expect_text(expect: Expect, level: Level) -> str:
     reasons = " or ".join(expect.reasons)
     answers = [_WHAT[level] if not answer.of else f"{_WHAT[level]} of the other set" for answer in expect.answers]
-    reported = [
-        " and ".join(f"{name} reported as {category}" for category, name in answer.reported)
-        for answer in expect.answers
-    ]
+    reported = [_reported_text(answer.reported) for answer in expect.answers]
     given = " or ".join(
         dict.fromkeys(f"{what}, with {said}" if said else what for what, said in zip(answers, reported, strict=True))
     )
     if not expect.reasons:
         return given
     return f"refused ({reasons})" if not given else f"{given}; or refused ({reasons})"
+
+
+def _reported_text(reported: Iterable[tuple[str, str]]) -> str:
+    """What must be reported: ``w reported as cast``, ``w and 20 more reported as cast``."""
+    by_category: dict[str, list[str]] = {}
+    for category, name in reported:
+        by_category.setdefault(category, []).append(name)
+    return " and ".join(f"{shortened(names, 1)} reported as {category}" for category, names in by_category.items())
 
 
 def observed_text(execution: Execution) -> str:
@@ -93,8 +99,8 @@ def _answer_text(answer: Mapping[str, Any]) -> str:
         return f"refused with {error.get('type')}{reason}: {error.get('message')}"
     if "broken" in answer:
         return f"broke the contract: {answer['broken']}"
-    report = {category: names for category, names in (answer.get("report") or {}).items() if names}
-    told = f", reported {json.dumps(report)}" if report else ""
+    report = answer.get("report") or {}
+    told = "".join(f"; {category}: {shortened(names)}" for category, names in sorted(report.items()) if names)
     if "tensors" in answer:
         return f"gave {len(answer['tensors'])} tensors{told}"
     if "facts" in answer:

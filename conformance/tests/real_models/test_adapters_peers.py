@@ -39,7 +39,7 @@ _LEVELS = {
     "accelerate": ["weights", "model"],
     "huggingface_hub": ["container", "weights", "analysis"],
     "torch-dcp": ["checkpoint", "weights"],
-    "fastsafetensors": ["container", "checkpoint"],
+    "fastsafetensors": ["container"],
     "runai-model-streamer": ["container", "checkpoint"],
     "tinygrad": ["container"],
     "mlx": ["container"],
