@@ -23,7 +23,9 @@ from conformance.corpus.flags import FLAGS
 from conformance.engine.claims import FEATURES, Level
 from conformance.engine.store import Store, prepare_case
 from conformance.tools.digest import manifest
-from conformance.tools.truth import Logits, Tensors, tensor_digest
+from conformance.tools.misreadings import movements
+from conformance.tools.scenario import Scenario
+from conformance.tools.truth import LOGIT_BOUND, Logits, Tensors, tensor_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,15 +37,23 @@ if TYPE_CHECKING:
 MANIFEST = "corpus.json"
 #: Bytes of the largest file that is held against the reference: beyond, the time is not worth it.
 _LARGEST = 64 << 20
+#: How many times the bound a bug must move the logits.
+_SEEN = 100
 _ID = re.compile(r"[a-z]+/[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def lint(cases: Sequence[Case], store: Store) -> list[str]:
     """Everything that is wrong with the corpus, a sentence each."""
     findings = [*_ids(cases), *_words(cases), *_clauses(cases), *_siblings(cases)]
+    sound = []
     for case in cases:
-        findings += [f"{case.id}: {problem}" for problem in (*_fields(case), *_build(case), *_dispute(case, store))]
-    return [*findings, *_manifest(cases)]
+        unbuilt = list(_build(case))
+        problems = [*_fields(case), *unbuilt]
+        if not unbuilt:
+            sound.append(case)
+            problems += [*_dispute(case, store), *_blind(case)]
+        findings += [f"{case.id}: {problem}" for problem in problems]
+    return [*findings, *_manifest(sound, {case.id for case in cases})]
 
 
 def _ids(cases: Sequence[Case]) -> Iterator[str]:
@@ -160,13 +170,28 @@ def known_manifest() -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def _manifest(cases: Sequence[Case]) -> Iterator[str]:
+def _manifest(cases: Sequence[Case], names: set[str]) -> Iterator[str]:
+    """What differs from the manifest, of cases that build; `names` are the ids of all."""
     known, store = known_manifest(), Store.default()
     for case in cases:
         if (found := digests(case, store)) != known.get(case.id):
             changed = [key for key, value in found.items() if known.get(case.id, {}).get(key) != value]
             yield f"{case.id}: other digests than in the manifest, for {', '.join(changed)} (see --write-manifest)"
-    yield from (f"{name}: in the manifest, and no case" for name in sorted(known.keys() - {case.id for case in cases}))
+    yield from (f"{name}: in the manifest, and no case" for name in sorted(known.keys() - names))
+
+
+def _blind(case: Case) -> Iterator[str]:
+    """Each bug of rotation, norms and row order moves the logits of a case a hundred times as far as is allowed."""
+    if case.level is not Level.MODEL or not case.expect.answers:
+        return
+    for call in case.calls:
+        recipe = call.recipe or case.recipe
+        if not isinstance(recipe, Scenario):
+            yield "logits are computed of a scenario"
+            continue
+        for name, how_far in movements(recipe, call.tokens).items():
+            if how_far < _SEEN * LOGIT_BOUND:
+                yield f"it is nearly blind where {name}: the logits move by {how_far:.1e} of the largest"
 
 
 def _dispute(case: Case, store: Store) -> Iterator[str]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: How far a logit may be off, as a part of the largest one: float32 against float64 of the same weights.
+LOGIT_BOUND = 1e-3
 #: Dtypes whose elements are smaller than a byte: readers hand out their raw bytes as U8, in a shape of their own.
 SUB_BYTE = frozenset({"F4", "F6_E2M3", "F6_E3M2"})
 
@@ -80,7 +82,7 @@ class Logits:
     """
 
     values: NDArray[np.float64]
-    bound: float = 1e-3
+    bound: float = LOGIT_BOUND
 
 
 @dataclass(frozen=True, slots=True)

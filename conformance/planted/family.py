@@ -122,7 +122,7 @@ def import_planted(text: str) -> ModuleType:
     """
     try:
         return _import_path(Path(text)) if text.endswith(".py") else import_module(text)
-    except (ImportError, OSError, SyntaxError) as error:
+    except Exception as error:
         raise AdapterNotFoundError(
             "the module of planted loaders cannot be imported", subject=text, actual=error
         ) from error
