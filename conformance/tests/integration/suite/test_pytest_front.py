@@ -14,7 +14,6 @@ import pytest
 from conformance.corpus import corpus
 
 _FAKES = "conformance.planted.fakes"
-_TOP = Path(__file__).parents[3]
 
 
 def front(*arguments: str | Path, loader: str | None = "Reading", where: str | Path = "", cache: str = "no:") -> Any:
