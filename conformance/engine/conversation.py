@@ -53,13 +53,11 @@ class Exchange:
         end: How it ended.
         answer: The answer, where there is one.
         detail: What was garbled.
-        grown_bytes: The largest growth of anonymous memory that was seen, in bytes.
     """
 
     end: End
     answer: dict[str, Any] | None = None
     detail: str = ""
-    grown_bytes: int = 0
 
 
 class Conversation:
@@ -93,16 +91,16 @@ class Conversation:
 
     def _await(self, base: int, started: float, limits: Limits) -> Exchange:
         """The answer, or what came before it."""
-        grown, end = 0, None
+        end = None
         while end is None:
             elapsed = time.monotonic() - started
             heard = self._listen(_LOOK_SECONDS if elapsed < 1 else _LATER_LOOK_SECONDS)
-            grown = max(grown, observing.anonymous_bytes(self._pid) - base)
+            grown = observing.anonymous_bytes(self._pid) - base
             end = self._ended(heard, grown, elapsed, limits)
         if end is End.ANSWERED:
-            return self._understand(grown)
+            return self._understand()
         if end is End.OVER_MEMORY:
-            return Exchange(end, grown_bytes=grown)
+            return Exchange(end)
         if len(self._buffer) > LONGEST_LINE:
             return Exchange(End.GARBLED, detail=f"a line is longer than {LONGEST_LINE} bytes")
         if self._buffer:
@@ -152,7 +150,7 @@ class Conversation:
         self._buffer += data
         return data or _CLOSED
 
-    def _understand(self, grown: int) -> Exchange:
+    def _understand(self) -> Exchange:
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer = bytearray(rest)
         try:
@@ -161,7 +159,7 @@ class Conversation:
             return Exchange(End.GARBLED, detail=f"expected a line of JSON, got {_shown(line)}")
         if not isinstance(answer, dict) or answer.get("id") != self._last_id:
             return Exchange(End.GARBLED, detail=f"expected an answer with id {self._last_id}, got {_shown(line)}")
-        return Exchange(End.ANSWERED, answer, grown_bytes=grown)
+        return Exchange(End.ANSWERED, answer)
 
 
 _CLOSED = bytearray(b"")
