@@ -62,7 +62,7 @@ def _tell(trial: Trial) -> None:
         state = "killed"
     else:
         state = "SURVIVES its own clause" if trial.killers else "SURVIVES"
-    click.echo(f"{state:<18} {trial.planted.name:<32} {trial.tried:>3} tried  {shown}{broken}")
+    click.echo(f"{state:<18} {trial.planted.name:<32} {trial.tried:>3} tried  {shown}{broken}".rstrip())
 
 
 def _summary(trials: Sequence[Trial]) -> None:
