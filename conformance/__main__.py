@@ -12,7 +12,7 @@ except ModuleNotFoundError:
 
 #: Each command with its line in the help. Its module is imported when it is called: `--help` needs no torch.
 _COMMANDS = {
-    "demo": "Generate checkpoints, load them, judge three loaders, and prove every tensor.",
+    "demo": "Generate checkpoints, load them, judge two loaders, and prove every tensor.",
     "run": "Judge one loader, case by case.",
     "matrix": "Judge several loaders, and write the page that compares them.",
     "list": "Print the cases, the features that can be claimed, or the loaders that are built in.",
@@ -40,7 +40,7 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    r"""Judge checkpoint loaders.
+    """Judge checkpoint loaders.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def main() -> None:
 
     \b
     Exit: 0 conformant or content, 1 not, 2 usage, 3 the adapter is broken, 4 the suite is broken.
-    """
+    """  # noqa: D301 - click looks for the backspace itself
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def _print_head(report: Report, console: Console) -> None:
     title = f"{loader} ({loader.language})" if loader.language else str(loader)
     console.print(_safe(one_line(title), console, "bold"))
     made = f"suite {report.suite}, corpus {report.corpus}, {report.day}"
-    run = f"{made}: {len(report.outcomes)} cases in {report.seconds:.1f} s"
+    run = f"{made}: {len(report.outcomes)} case{'s' * (len(report.outcomes) != 1)} in {report.seconds:.1f} s"
     console.print(_safe(one_line(run), console, "dim"))
     packages = ", ".join(f"{name} {version}" for name, version in report.loader.packages.items())
     if packages:
