@@ -109,14 +109,15 @@ class CommandHost:
             with self._lock:
                 self._idle[seed].append(program)
             return
-        _finish(program, at_once=not healthy)
+        self._finish(program, at_once=not healthy)
 
     def close(self) -> None:
         """Ends all programs."""
         for program in [program for idle in self._idle.values() for program in idle]:
-            _finish(program, at_once=False)
+            self._finish(program, at_once=False)
         self._idle.clear()
-        for pid in self._running:
+        # What is still lent to a case: the run has been interrupted.
+        for pid in tuple(self._running):
             observing.end(pid)
 
     def _start(self, seed: int) -> _Program:
@@ -138,7 +139,7 @@ class CommandHost:
         line = Line(_stream(process.stdout).fileno(), _stream(process.stdin).fileno())
         program = _Program(process, transcript, Conversation(line, process.pid))
         if problem := self._hear_hello(program):
-            _finish(program, at_once=True)
+            self._finish(program, at_once=True)
             raise self._broken(problem)
         return program
 
@@ -157,6 +158,11 @@ class CommandHost:
             return problem
         program.hello = {**_DEFAULTS, **hello}  # type: ignore[dict-item]
         return ""
+
+    def _finish(self, program: _Program, *, at_once: bool) -> None:
+        """Ends a program, and forgets its pid: the system may give it to another process, which is none of ours."""
+        _end(program, at_once=at_once)
+        self._running.discard(program.process.pid)
 
     def _broken(self, problem: str) -> AdapterError:
         return AdapterError("the adapter cannot be used", subject=self._shown, actual=problem)
@@ -188,7 +194,7 @@ def _enter() -> None:
     sandbox.leave_network()
 
 
-def _finish(program: _Program, *, at_once: bool) -> None:
+def _end(program: _Program, *, at_once: bool) -> None:
     if at_once:
         observing.end(program.process.pid)
     with suppress(OSError):
