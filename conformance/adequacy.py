@@ -6,19 +6,18 @@ killer that is on record is tried first, then the cases of its clause, then the 
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from conformance import recorded
 from conformance.engine.fork_host import Member, ZygoteHost
 from conformance.engine.runner import DEFAULT_JOBS, Runner
 from conformance.engine.verdict import CONTENT, FAILURES, Verdict
 from conformance.planted.family import declared, import_planted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from conformance.engine.case import Case
     from conformance.engine.result import Result
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 #: The planted loaders of the project.
 OWN = "conformance.planted.registry"
 _LOADER = "conformance.planted.family:load_family"
-_RECORD = "killers.json"
 
 
 @dataclass(slots=True)
@@ -94,7 +92,7 @@ def try_all(
         AdapterError: The module cannot be used.
     """
     planted = declared(import_planted(text))
-    record = recorded()
+    record = recorded.read(recorded.KILLERS)
     host = ZygoteHost(_LOADER, text)
     try:
 
@@ -108,12 +106,6 @@ def try_all(
             return list(pool.map(one, planted))
     finally:
         host.close()
-
-
-def recorded() -> Mapping[str, str]:
-    """The killer of each planted loader of the project, as it was found before."""
-    path = resources.files("conformance") / "fixtures" / _RECORD
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _try(

@@ -12,12 +12,12 @@ import os
 import re
 import tempfile
 from collections import Counter
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from conformance import recorded
 from conformance.corpus.clauses import CLAUSES
 from conformance.corpus.flags import FLAGS
 from conformance.engine.claims import FEATURES, Level
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from conformance.engine.case import Call, Case
     from conformance.tools.truth import Truth
 
-#: The digests of every case, under version control: a change of a generator shows as a change of this file.
-MANIFEST = "corpus.json"
 #: Bytes of the largest file that is held against the reference: beyond, the time is not worth it.
 _LARGEST = 64 << 20
 #: How many times the bound a bug must move the logits.
@@ -53,7 +51,7 @@ def lint(cases: Sequence[Case], store: Store) -> list[str]:
             sound.append(case)
             problems += [*_dispute(case, store), *_blind(case)]
         findings += [f"{case.id}: {problem}" for problem in problems]
-    return [*findings, *_manifest(sound, {case.id for case in cases})]
+    return [*findings, *_manifest(sound, {case.id for case in cases}, store)]
 
 
 def _ids(cases: Sequence[Case]) -> Iterator[str]:
@@ -164,15 +162,9 @@ def _sha(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def known_manifest() -> dict[str, Any]:
-    """The manifest as it is under version control."""
-    path = resources.files("conformance") / "fixtures" / MANIFEST
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _manifest(cases: Sequence[Case], names: set[str]) -> Iterator[str]:
+def _manifest(cases: Sequence[Case], names: set[str], store: Store) -> Iterator[str]:
     """What differs from the manifest, of cases that build; `names` are the ids of all."""
-    known, store = known_manifest(), Store.default()
+    known = recorded.read(recorded.CORPUS)
     for case in cases:
         if (found := digests(case, store)) != known.get(case.id):
             changed = [key for key, value in found.items() if known.get(case.id, {}).get(key) != value]

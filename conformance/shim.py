@@ -13,17 +13,14 @@ import io
 import json
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from conformance.engine import sandbox
 from conformance.engine.serving import serve
 from conformance.engine.verdict import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-#: The exit status after what is no ``Exception``: a panic, an exit. The same as that of a fork of the zygote.
-CRASHED = 70
 
 
 class Streams(NamedTuple):
@@ -89,7 +86,7 @@ def _give_up(streams: Streams, problem: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the shim. It ends without running what a Python process runs at its end: libraries have died of that.
+    """Runs the shim.
 
     Args:
         arguments: The adapter: a built-in name, ``module:attribute`` or ``path/to/file.py:attribute``.
@@ -99,7 +96,7 @@ def main(arguments: list[str]) -> int:
         return Exit.USAGE
     streams = take_streams()
     faulthandler.enable(2, all_threads=False)
-    status = CRASHED
+    status = sandbox.CRASHED
     try:
         from conformance.adapters.resolve import load  # noqa: PLC0415 - whatever it imports may print
 
@@ -107,10 +104,7 @@ def main(arguments: list[str]) -> int:
     except BaseException:  # noqa: BLE001 - a crash: the exit status and the transcript tell it
         sys.excepthook(*sys.exc_info())
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-        os._exit(status)
+        sandbox.leave(status)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.cache import cache_directory
 from conformance.tools.real_models import (
     FORMS,
     Form,
-    cache_directory,
     facts,
     fault,
     find_form,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
+from conformance.cache import cache_directory
 from inferno_loader.errors import InfernoError
 
 if TYPE_CHECKING:
@@ -74,12 +74,6 @@ def find_form(name: str) -> Form:
             remedy="name one of the forms listed",
         )
     return FORMS[name]
-
-
-def cache_directory() -> Path:
-    """``$INFERNO_CACHE_DIR``, or ``~/.cache/inferno-loader`` where it is not set."""
-    chosen = os.environ.get("INFERNO_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "inferno-loader"
 
 
 def facts() -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import conformance
 import inferno_loader
+from conformance.cache import cache_directory
 from conformance.engine.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -146,9 +147,7 @@ def _place(package: object) -> Path:
 
 
 def _root() -> Path:
-    from conformance.engine.store import cache_root  # noqa: PLC0415 - it takes numpy along
-
-    return cache_root().absolute() / "adapters"
+    return cache_directory() / "adapters"
 
 
 def _run(command: Sequence[object]) -> None:

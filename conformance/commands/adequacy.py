@@ -30,7 +30,7 @@ def command(
     *, text: str | None, json_file: Path | None, full: bool, record: bool, globs: tuple[str, ...], jobs: int
 ) -> int:
     """Check that planted bugs are found, each by a case of its own level and clause, and right loaders not failed."""
-    from conformance import adequacy  # noqa: PLC0415 - --help needs no corpus
+    from conformance import adequacy, recorded  # noqa: PLC0415 - --help needs no corpus
     from conformance.corpus import corpus  # noqa: PLC0415 - likewise
     from conformance.engine.selection import select  # noqa: PLC0415 - likewise
     from conformance.engine.store import Store  # noqa: PLC0415 - likewise
@@ -42,9 +42,8 @@ def command(
         content = {"planted": [trial.to_json() for trial in trials], "content": all(trial.content for trial in trials)}
         json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if record:
-        killers = {trial.planted.name: trial.own for trial in trials if trial.own}
-        path = Path(adequacy.__file__).parent / "fixtures" / "killers.json"
-        path.write_text(json.dumps(killers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        killers = sorted((trial.planted.name, trial.own) for trial in trials if trial.own)
+        recorded.write(recorded.KILLERS, dict(killers))
     _summary(trials)
     return 0 if all(trial.content for trial in trials) else 1
 

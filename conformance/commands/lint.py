@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import click
 
 from conformance.commands.options import exits
@@ -15,15 +12,13 @@ from conformance.commands.options import exits
 @exits
 def command(*, write_manifest: bool) -> int:
     """Check the corpus itself: ids, fields, flags, siblings, recipes, digests. Exit 0 if it is clean, else 1."""
-    from conformance import linting  # noqa: PLC0415 - --help needs no corpus
+    from conformance import linting, recorded  # noqa: PLC0415 - --help needs no corpus
     from conformance.corpus import corpus  # noqa: PLC0415 - likewise
     from conformance.engine.store import Store  # noqa: PLC0415 - likewise
 
     cases, store = corpus(), Store.default()
     if write_manifest:
-        path = Path(linting.__file__).parent / "fixtures" / linting.MANIFEST
-        content = {case.id: linting.digests(case, store) for case in cases}
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        path = recorded.write(recorded.CORPUS, {case.id: linting.digests(case, store) for case in cases})
         click.echo(f"{path}: {len(cases)} cases")
     findings = linting.lint(cases, store)
     for finding in findings:

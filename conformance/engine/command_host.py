@@ -130,7 +130,7 @@ class CommandHost:
                 stderr=transcript,
                 start_new_session=True,
                 env=environment(seed),
-                preexec_fn=_enter,  # noqa: PLW1509 - two system calls, which take no lock
+                preexec_fn=sandbox.enter,  # noqa: PLW1509 - two system calls, which take no lock
             )
         except OSError as error:
             transcript.close()
@@ -187,11 +187,6 @@ def hello_problem(hello: object) -> str:
     except BrokenContractError as error:
         return str(error)
     return ""
-
-
-def _enter() -> None:
-    sandbox.adopt_orphans()
-    sandbox.leave_network()
 
 
 def _end(program: _Program, *, at_once: bool) -> None:

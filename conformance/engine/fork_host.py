@@ -92,14 +92,13 @@ class ZygoteHost:
     Args:
         loader: ``module:function`` that loads the adapter.
         text: What names the adapter.
-        python: The interpreter.
 
     Raises:
         AdapterError: The adapter cannot be loaded.
     """
 
-    def __init__(self, loader: str, text: str, python: str = sys.executable) -> None:
-        self._command = (python, "-m", "conformance.engine.zygote")
+    def __init__(self, loader: str, text: str) -> None:
+        self._command = (sys.executable, "-m", "conformance.engine.zygote")
         self._loader, self._text = loader, text
         self._scratch = tempfile.TemporaryDirectory(prefix="conformance-")
         self._zygotes: dict[int, _Zygote] = {}

@@ -8,6 +8,8 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, compress
 from typing import TYPE_CHECKING
 
 from conformance.engine.claims import METHODS
@@ -164,14 +166,12 @@ def _finished(futures: Sequence[Future[Result]]) -> list[Result]:
 
 def _result(case: Case, executions: Sequence[Execution], truth_of: Callable[[Case, Call, Answer], Truth]) -> Result:
     """One verdict over all calls and all seeds: the worst."""
-    judgements: list[Judgement] = []
-    for execution in executions:
-        judgements += _judge_calls(case, execution, truth_of)
-        judgements += [Judgement(*each) for each in execution.failures]
-    judgements += _nondeterminism(executions)
+    by_execution = [_judge(case, execution, truth_of) for execution in executions]
+    judgements = [*chain(*by_execution), *_nondeterminism(executions)]
     verdict = worst([judgement.verdict for judgement in judgements])
     details = dict.fromkeys(each.detail for each in judgements if each.verdict is verdict and each.detail)
-    shown = next((each for each in executions if _has(case, each, truth_of, verdict)), executions[0])
+    having = (any(each.verdict is verdict for each in found) for found in by_execution)
+    shown = next(compress(executions, having), executions[0])
     return Result(
         case,
         verdict,
@@ -183,25 +183,22 @@ def _result(case: Case, executions: Sequence[Execution], truth_of: Callable[[Cas
     )
 
 
-def _has(case: Case, execution: Execution, truth_of: Callable[..., Truth], verdict: Verdict) -> bool:
-    found = [*_judge_calls(case, execution, truth_of), *(Judgement(*each) for each in execution.failures)]
-    return any(judgement.verdict is verdict for judgement in found)
-
-
-def _judge_calls(case: Case, execution: Execution, truth_of: Callable[[Case, Call, Answer], Truth]) -> list[Judgement]:
-    return [
-        judge(case.expected(call), lambda answer, call=call: truth_of(case, call, answer), answer)  # type: ignore[misc]
+def _judge(case: Case, execution: Execution, truth_of: Callable[[Case, Call, Answer], Truth]) -> list[Judgement]:
+    """What the answers of one process are worth, and what went wrong beside them."""
+    answered = [
+        judge(case.expected(call), partial(truth_of, case, call), answer)
         for call, answer in execution.answers
         if call.judged
     ]
+    return [*answered, *(Judgement(*each) for each in execution.failures)]
 
 
 def _nondeterminism(executions: Sequence[Execution]) -> list[Judgement]:
     """Wrong values where the same question was answered in two ways, whatever each of them is worth."""
-    seen: dict[Call, dict[str, str]] = {}
+    seen: defaultdict[Call, set[str]] = defaultdict(set)
     for execution in executions:
         for call, answer in execution.answers:
-            seen.setdefault(call, {})[_essence(answer)] = f"seed {execution.hash_seed}"
+            seen[call].add(_essence(answer))
     if all(len(essences) == 1 for essences in seen.values()):
         return []
     detail = "the same call gave different results in one process or under different seeds of Python's hashes"

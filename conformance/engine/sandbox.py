@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_NETWORK, _NEW_USER = 0x40000000, 0x10000000
 _SET_CHILD_SUBREAPER = 36
 
+#: The exit status after what is no ``Exception``: a panic, an exit.
+CRASHED = 70
 #: Set before anything is imported: ``import numpy`` alone starts a second thread otherwise, and a process with threads
 #: cannot be forked. Two cases on two cores would also wait for each other's threads.
 ONE_THREAD: Mapping[str, str] = MappingProxyType(
@@ -37,7 +41,14 @@ def adopt_orphans() -> None:
 
 
 def enter() -> None:
-    """All of it, in a session of its own: for a fork that is about to run a loader."""
-    os.setsid()
+    """All of it: for a process that leads a session of its own, and is about to run a loader."""
     adopt_orphans()
     leave_network()
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process, without what a Python process runs at its end: libraries have died of that."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(status)

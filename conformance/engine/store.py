@@ -16,28 +16,23 @@ import shutil
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
 
+from conformance.cache import cache_directory
 from conformance.engine.claims import Level
 from conformance.engine.errors import StoreError, SuiteError
 from conformance.tools.truth import Facts, Logits, Tensors, Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from conformance.engine.case import Answer, Buildable, Call, Case, CaseRecipe
 
 _DONE = "whole"
-
-
-def cache_root() -> Path:
-    """``$INFERNO_CACHE_DIR``, or ``~/.cache/inferno-loader``."""
-    given = os.environ.get("INFERNO_CACHE_DIR")
-    return Path(given).absolute() if given else Path.home() / ".cache" / "inferno-loader"
 
 
 @cache
@@ -64,7 +59,7 @@ class Store:
     @classmethod
     def default(cls) -> Store:
         """The store of this user and these generators."""
-        return cls(cache_root() / "corpus" / generators())
+        return cls(cache_directory() / "corpus" / generators())
 
     def prepare(self, recipe: Buildable) -> Path:
         """The directory of a recipe's checkpoint, built if it is not there.

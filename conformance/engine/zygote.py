@@ -121,21 +121,19 @@ class _Zygote:
         return True
 
     def _become_case(self, channel: int, transcript: int) -> None:
-        """The life of a fork. It ends without running what a Python process runs at its end."""
-        code = 70
+        """The life of a fork."""
+        status = sandbox.CRASHED
         try:
             self._forget_the_zygote(transcript)
+            os.setsid()
             sandbox.enter()
             with socket.socket(fileno=channel) as connection, connection.makefile("rb") as lines:
                 serve(self._adapter, lines, connection.sendall)
-            code = 0
+            status = 0
         except BaseException:  # noqa: BLE001 - a crash: the status and the transcript tell it
             sys.excepthook(*sys.exc_info())
         finally:
-            with suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
+            sandbox.leave(status)
 
     def _forget_the_zygote(self, transcript: int) -> None:
         signal.set_wakeup_fd(-1)

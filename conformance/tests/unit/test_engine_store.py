@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.cache import cache_directory
 from conformance.engine.case import Answer, Call
 from conformance.engine.claims import Level
 from conformance.engine.errors import StoreError, SuiteError
-from conformance.engine.store import Store, cache_root, generators, prepare_case
+from conformance.engine.store import Store, generators, prepare_case
 from conformance.tests.engine_support import FILE, PLAIN
 from conformance.tools.scenario import Scenario
 from conformance.tools.steps import step
@@ -89,6 +90,6 @@ def test_a_disk_that_cannot_be_written_is_told(number: int, tmp_path: Path, monk
 def test_other_generators_have_another_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The place depends on the source of the generators, below the directory of the user's choice."""
     monkeypatch.setenv("INFERNO_CACHE_DIR", str(tmp_path))
-    assert cache_root() == tmp_path
+    assert cache_directory() == tmp_path
     assert Store.default().root == tmp_path / "corpus" / generators()
     assert len(generators()) == 16

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance import linting
+from conformance import linting, recorded
 from conformance.corpus import corpus
 from conformance.corpus.clauses import CLAUSES
 from conformance.corpus.flags import FLAGS
@@ -126,11 +126,10 @@ def test_a_case_that_is_blind_is_told(store: Store, monkeypatch: pytest.MonkeyPa
 
 def test_a_change_of_a_generator_shows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other files, another truth, a case that is gone: each differs from the manifest."""
-    monkeypatch.setattr(Store, "default", lambda: store)
     known = {_PLAIN.id: linting.digests(_PLAIN, store), "container/gone": {}}
     known[_PLAIN.id]["files"] = "0" * 32
-    monkeypatch.setattr(linting, "known_manifest", lambda: known)
-    assert list(linting._manifest([_PLAIN], {_PLAIN.id})) == [
+    monkeypatch.setattr(recorded, "read", {recorded.CORPUS: known}.__getitem__)
+    assert list(linting._manifest([_PLAIN], {_PLAIN.id}, store)) == [
         "container/plain: other digests than in the manifest, for files (see --write-manifest)",
         "container/gone: in the manifest, and no case",
     ]
