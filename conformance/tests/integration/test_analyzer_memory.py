@@ -88,7 +88,10 @@ _LARGE = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 1
 
 
 def test_the_peak_of_a_load_is_as_planned(sparse: Callable[..., Path], measure: Callable[..., Any]) -> None:
-    """Memory of its own that a process takes, at its peak and at the end, within 3 %; pages of the file aside."""
+    """Memory of its own that a process takes, at its peak and at the end, within 5 %; pages of the file aside.
+
+    Linux adds the counters of the processors up only now and then: where there are many, it is off by some MiB.
+    """
     ways: list[tuple[Any, dict[str, Any]]] = [
         (None, {"dtype": "float32"}),
         (None, {"dtype": "float32", "mmap": True}),
@@ -105,12 +108,12 @@ def test_the_peak_of_a_load_is_as_planned(sparse: Callable[..., Path], measure: 
     for (scheme, options), grown in zip(ways, figures, strict=True):
         planned = plan(large[scheme], **options)
         assert planned.weight_bytes > 240_000_000
-        assert grown["end"] == pytest.approx(planned.weight_bytes, rel=0.03)
+        assert grown["end"] == pytest.approx(planned.weight_bytes, rel=0.05)
         if options.get("mmap"):
             # The kernel counts mapped pages with the peak: those of a tensor are there while it is cast.
             assert grown["peak"] < planned.peak_bytes + planned.read_bytes
         else:
-            assert grown["peak"] == pytest.approx(planned.peak_bytes, rel=0.03)
+            assert grown["peak"] == pytest.approx(planned.peak_bytes, rel=0.05)
 
 
 #: A model on empty weights, and one pass over tokens whose logits nobody looks at but the process.
