@@ -86,7 +86,7 @@ def _answered(expect: Expect, truth_of: Callable[[Answer], Truth], answer: Mappi
             return Judgement(Verdict.PASS)
         unreported += silent
     if unreported:
-        verdict = Verdict.ACCEPTS_INVALID if expect.reasons else Verdict.WRONG_VALUES
+        verdict = Verdict.ACCEPTS_INVALID if expect.kind == "reject" else Verdict.WRONG_VALUES
         return Judgement(verdict, f"loaded, and did not report {shortened(unreported)}")
     return Judgement(Verdict.WRONG_VALUES, differences[0])
 

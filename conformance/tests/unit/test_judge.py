@@ -129,6 +129,19 @@ def test_what_must_be_refused_or_reported(report: dict[str, list[str]] | None, w
     assert verdict(expect, {**tensors(), "report": report}) is wanted
 
 
+def test_a_choice_that_must_be_told_and_is_not_is_wrong() -> None:
+    """Where a case lets the loader refuse, answer one thing, or answer another and say so: silence is wrong values."""
+    cast = Tensors({"w": (TensorDigest("F16", (2, 3), _OTHER),)})
+    expect = may(Reason.UNEXPECTED_TENSOR, answers=(Answer(), Answer(dtype="F16", reported=(("cast", "w"),))))
+
+    def truth_of(answer: Answer) -> Tensors:
+        return cast if answer.dtype else _TRUTH
+
+    answer = {"id": 1, "tensors": {"w": {"dtype": "F16", "shape": [2, 3], "sha256": _OTHER}}}
+    assert judge(expect, truth_of, {**answer, "report": {"cast": ["w"]}}).verdict is Verdict.PASS
+    assert judge(expect, truth_of, answer).verdict is Verdict.WRONG_VALUES
+
+
 def test_a_cast_that_is_not_reported_is_wrong() -> None:
     """Exact, or cast and reported: a silent cast has wrong values."""
     cast = Tensors({"w": (TensorDigest("F16", (2, 3), _OTHER),)})
