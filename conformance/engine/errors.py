@@ -52,6 +52,12 @@ class ConformanceError(Exception):
         lines = [f"{word}: {value}" for word, value in facts if value is not None]
         super().__init__("\n  ".join([f"[{self.code}] {problem}", *lines]))
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is known beside the problem, as text: subject, expected, actual and remedy, those that there are."""
+        known = {name: getattr(self, name) for name in ("subject", "expected", "actual", "remedy")}
+        return {name: str(value) for name, value in known.items() if value is not None}
+
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle and copy by the facts: ``Exception`` would call the class with the finished message as the problem."""
         return _restore, (type(self), *self.args), vars(self)

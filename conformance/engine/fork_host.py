@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.engine import observing
 from conformance.engine.case import Limits
 from conformance.engine.conversation import Conversation, Line
-from conformance.engine.errors import AdapterError, SuiteError
+from conformance.engine.errors import AdapterError, AdapterNotFoundError, SuiteError
 from conformance.engine.host import END_SECONDS, START_SECONDS, environment, in_words, tail
 from conformance.engine.requests import PROTOCOL
 
@@ -184,6 +184,8 @@ class _Zygote:
         self.ready = self._hear()
         if "broken" in self.ready:
             self.close()
+            if "not_found" in self.ready:
+                raise AdapterNotFoundError(self.ready["broken"], **self.ready["not_found"])
             raise AdapterError("the adapter cannot be used", subject=arguments[1], actual=self.ready["broken"])
 
     def _hear(self) -> dict[str, Any]:

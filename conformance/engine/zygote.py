@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine import observing, sandbox
+from conformance.engine.errors import AdapterNotFoundError
 from conformance.engine.performing import introduce
 from conformance.engine.serving import serve
 from conformance.engine.tensors import BrokenContractError
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
         adapter = getattr(import_module(module), function)(arguments[2])
         ready = _ready(adapter)
     except BaseException as error:  # noqa: BLE001 - whatever an import raises, the runner is told
-        ready, adapter = {"broken": f"{type(error).__qualname__}: {error}"}, None
+        ready, adapter = _broken(error), None
     ready["threads"] = observing.thread_count(os.getpid())
     _send(control, ready)
     if adapter is None:
@@ -54,6 +55,13 @@ def main(arguments: list[str]) -> int:
     gc.freeze()
     _Zygote(control, adapter).run()
     return 0
+
+
+def _broken(error: BaseException) -> dict[str, Any]:
+    """Why there is no adapter: an error of the suite by its facts, so that the runner raises it as it is."""
+    if isinstance(error, AdapterNotFoundError):
+        return {"broken": error.problem, "not_found": error.facts}
+    return {"broken": f"{type(error).__qualname__}: {error}"}
 
 
 def _ready(adapter: Any) -> dict[str, Any]:
