@@ -48,9 +48,7 @@ def measure(case):
     Path("/proc/self/clear_refs").write_text("5")
     exec(measured, names)
     mapped = status("RssFile") - files
-    # Pages of files that the kernel has taken back meanwhile, to give them to others, were not there at the peak.
-    standing = resident + min(mapped, 0)
-    return {"peak": status("VmHWM") - standing, "end": status("RssAnon") - own, "mapped": mapped}
+    return {"peak": status("VmHWM") - resident, "end": status("RssAnon") - own, "mapped": mapped}
 
 torch.set_num_threads(1)
 cases, before, measured = json.loads(sys.argv[1]), *sys.argv[2:]

@@ -83,15 +83,13 @@ def test_activations_are_computed_in_the_dtype_of_the_configuration(
     assert analyze(built(replace(NAMED["f32"], omit=omit)).directory).compute_dtype.name == dtype
 
 
-# 243 MB in BF16 over one layer. Embedding, head and the feed-forward are large enough to be blocks of their own.
-_LARGE = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 1, "vocab_size": 16384, "head_dim": 128}
+# 310 MB in BF16 over one layer. Embedding, head and the feed-forward are large enough to be blocks of their own. The
+# head is made last, and takes the most where it is cast: the plan adds the most that one takes to all that is loaded.
+_LARGE = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 1, "vocab_size": 24576, "head_dim": 128}
 
 
 def test_the_peak_of_a_load_is_as_planned(sparse: Callable[..., Path], measure: Callable[..., Any]) -> None:
-    """Memory of its own that a process takes, at its peak and at the end, within 5 %; pages of the file aside.
-
-    Linux adds the counters of the processors up only now and then: where there are many, it is off by some MiB.
-    """
+    """Memory of its own that a process takes, at its peak and at the end, within 3 %; pages of the file aside."""
     ways: list[tuple[Any, dict[str, Any]]] = [
         (None, {"dtype": "float32"}),
         (None, {"dtype": "float32", "mmap": True}),
@@ -108,12 +106,12 @@ def test_the_peak_of_a_load_is_as_planned(sparse: Callable[..., Path], measure: 
     for (scheme, options), grown in zip(ways, figures, strict=True):
         planned = plan(large[scheme], **options)
         assert planned.weight_bytes > 240_000_000
-        assert grown["end"] == pytest.approx(planned.weight_bytes, rel=0.05)
+        assert grown["end"] == pytest.approx(planned.weight_bytes, rel=0.03)
         if options.get("mmap"):
             # The kernel counts mapped pages with the peak: those of a tensor are there while it is cast.
             assert grown["peak"] < planned.peak_bytes + planned.read_bytes
         else:
-            assert grown["peak"] == pytest.approx(planned.peak_bytes, rel=0.05)
+            assert grown["peak"] == pytest.approx(planned.peak_bytes, rel=0.03)
 
 
 #: A model on empty weights, and one pass over tokens whose logits nobody looks at but the process.
