@@ -48,8 +48,7 @@ class ConformanceError(Exception):
         self.expected = expected
         self.actual = actual
         self.remedy = remedy
-        facts = (("at", self.subject), ("expected", expected), ("actual", actual), ("remedy", remedy))
-        lines = [f"{word}: {value}" for word, value in facts if value is not None]
+        lines = [f"{'at' if name == 'subject' else name}: {value}" for name, value in self.facts.items()]
         super().__init__("\n  ".join([f"[{self.code}] {problem}", *lines]))
 
     @property

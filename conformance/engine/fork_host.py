@@ -184,9 +184,14 @@ class _Zygote:
         self.ready = self._hear()
         if "broken" in self.ready:
             self.close()
-            if "not_found" in self.ready:
-                raise AdapterNotFoundError(self.ready["broken"], **self.ready["not_found"])
-            raise AdapterError("the adapter cannot be used", subject=arguments[1], actual=self.ready["broken"])
+            raise self._told(arguments[1])
+
+    def _told(self, adapter: str) -> AdapterError:
+        """What the zygote raised: the same error, if it is one about adapters."""
+        if "code" not in self.ready:
+            return AdapterError("the adapter cannot be used", subject=adapter, actual=self.ready["broken"])
+        kind = next(each for each in (AdapterError, AdapterNotFoundError) if each.code == self.ready["code"])
+        return kind(self.ready["broken"], **self.ready["facts"])
 
     def _hear(self) -> dict[str, Any]:
         self.control.settimeout(START_SECONDS)

@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine import observing, sandbox
-from conformance.engine.errors import AdapterNotFoundError
+from conformance.engine.errors import AdapterError
 from conformance.engine.performing import introduce
 from conformance.engine.serving import serve
 from conformance.engine.tensors import BrokenContractError
@@ -58,9 +58,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _broken(error: BaseException) -> dict[str, Any]:
-    """Why there is no adapter: an error of the suite by its facts, so that the runner raises it as it is."""
-    if isinstance(error, AdapterNotFoundError):
-        return {"broken": error.problem, "not_found": error.facts}
+    """Why there is no adapter: an error about one by its code and facts, so that the runner raises it as it is."""
+    if isinstance(error, AdapterError):
+        return {"broken": error.problem, "code": error.code, "facts": error.facts}
     return {"broken": f"{type(error).__qualname__}: {error}"}
 
 

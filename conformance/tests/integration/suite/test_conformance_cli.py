@@ -96,6 +96,7 @@ def _timeless(line: dict[str, Any]) -> dict[str, Any]:
         (("run", "--loader", "no.module:Loader"), 3, "[adapter.not_found] there is no module 'no'"),
         (("run", "--loader", "nowhere.py:Loader"), 3, "nowhere.py"),
         (("run", "--loader", f"{_FAKES}:Nobody"), 3, "[adapter.not_found] "),
+        (("run", "--loader", "json:dumps"), 3, "[adapter.broken] the adapter cannot be made"),
         (("run", "--loader", f"{_FAKES}:NoLevel"), 3, "no level"),
         (("run", "--loader", f"{_FAKES}:UnknownClaim"), 3, "what is no feature"),
         (("run", "--loader", f"{_FAKES}:RaisesOnConstruction"), 3, "cannot be used"),
