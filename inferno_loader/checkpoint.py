@@ -18,13 +18,14 @@ from inferno_loader.errors import (
     MissingShardError,
 )
 from inferno_loader.findings import Finding
-from inferno_loader.header import Header, TensorInfo, read_header
+from inferno_loader.header import Header, read_header
 from inferno_loader.sniff import UNFINISHED_ENDINGS
 from inferno_loader.weight_files import Layout, Naming, WeightFiles, WeightsChoice, choose_weight_files, list_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from inferno_loader.header_entries import TensorInfo
     from inferno_loader.index import Index
 
 

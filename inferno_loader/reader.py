@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-from inferno_loader.errors import ChangedFileError, InvalidScaleError, UnreadableFileError, UnsupportedDtypeError
+from inferno_loader.errors import (
+    ChangedFileError,
+    InvalidScaleError,
+    SizeMismatchError,
+    UnreadableFileError,
+    UnsupportedDtypeError,
+)
 from inferno_loader.files import FileIdentity, reopen_unchanged
+from inferno_loader.header import header_of_bytes
 from inferno_loader.layout import move_rows
 from inferno_loader.modules import is_scale
 
@@ -29,12 +36,15 @@ if TYPE_CHECKING:
     from inferno_loader.checkpoint import StoredTensor
     from inferno_loader.dtypes import Dtype
     from inferno_loader.header import Header
+    from inferno_loader.header_entries import TensorInfo
     from inferno_loader.load_plan import LoadPlan, PlannedTensor
 
 #: Called with the bytes done, the bytes in all, and the tensor just read.
 Progress = Callable[[int, int, str], None]
 
 _CHUNK = 16 << 20
+#: Numbers that are rounded at a time, so that what is needed for it stays small.
+_PIECE = 1 << 18
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -89,6 +99,27 @@ def read_tensors(plan: LoadPlan, *, progress: Progress | None = None) -> dict[st
     return {tensor.name: delivered[tensor.alias_of or tensor.name] for tensor in plan.tensors}
 
 
+def tensors_of_bytes(data: bytes) -> dict[str, torch.Tensor]:
+    """Every tensor of one safetensors file whose bytes are in memory, by name, in memory of their own.
+
+    Args:
+        data: The whole file. Nothing that is handed out refers to it.
+
+    Raises:
+        HeaderError: The header breaks a rule of the format.
+        FileError: There are fewer bytes than the header says, or more, or they are something else.
+        UnsupportedDtypeError: Torch has no dtype of the layout of one of the tensors.
+    """
+    header = header_of_bytes(data)
+    return {name: _copied(data, header.data_start, info) for name, info in header.tensors.items()}
+
+
+def _copied(data: bytes, start: int, info: TensorInfo) -> torch.Tensor:
+    piece = bytearray(memoryview(data)[start + info.start : start + info.end])
+    flat = torch.frombuffer(piece, dtype=torch.uint8) if piece else torch.empty(0, dtype=torch.uint8)
+    return _shaped(flat, info, None)
+
+
 def read_tensor(tensor: PlannedTensor, plan: LoadPlan) -> torch.Tensor:
     """Read one tensor of `plan` that is no alias.
 
@@ -140,7 +171,26 @@ def _copy_shard(shard: Header, parts: list[StoredTensor], tally: _Tally) -> dict
         _check_unchanged(descriptor, shard)
     finally:
         os.close(descriptor)
-    return {part.name: buffers[part.name].view(torch_dtype(part.info.dtype)).view(part.info.shape) for part in parts}
+    return {part.name: _shaped(buffers[part.name], part.info, shard.path) for part in parts}
+
+
+def _shaped(flat: torch.Tensor, info: TensorInfo, path: Path | None) -> torch.Tensor:
+    """Bytes as the tensor that they are.
+
+    Raises:
+        SizeMismatchError: Torch cannot count in sizes as large as a tensor without elements may have.
+    """
+    try:
+        return flat.view(torch_dtype(info.dtype)).view(info.shape)
+    except (TypeError, RuntimeError) as error:
+        raise SizeMismatchError(
+            "torch holds no tensor of this shape",
+            path=path,
+            tensor=info.name,
+            expected="sizes below 2**63, and strides too",
+            actual=list(info.shape),
+            remedy="write the tensor again without the sizes that no element needs",
+        ) from error
 
 
 def _pieces(part: StoredTensor, buffer: torch.Tensor) -> Iterator[_Piece]:
@@ -217,8 +267,36 @@ def _deliver(tensor: PlannedTensor, raw: Mapping[str, torch.Tensor], device: str
         result = tensor.quantized.family.dequantize(tensor.quantized, parts, torch_dtype(tensor.dtype))
     else:
         (stored,) = parts.values()
-        result = stored.to(torch_dtype(tensor.dtype))
+        result = rounded_once(stored, torch_dtype(tensor.dtype))
     return move_rows(result, tensor.move) if tensor.move else result
+
+
+def rounded_once(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`values` in another floating dtype, each rounded once to the nearest, ties to even.
+
+    Torch takes float64 to the dtypes of 16 bits through float32, which rounds twice: a number a hair beside the middle
+    between two of them becomes the middle itself, and then the even one.
+    """
+    if values.dtype != torch.float64 or dtype.itemsize != 2:  # noqa: PLR2004 - bytes of float16 and bfloat16
+        return values.to(dtype)
+    flat = values.reshape(-1)
+    result = torch.empty(flat.shape, dtype=dtype, device=values.device)
+    for start in range(0, len(flat), _PIECE):
+        result[start : start + _PIECE] = _rounded_to_odd(flat[start : start + _PIECE])
+    return result.view(values.shape)
+
+
+def _rounded_to_odd(values: torch.Tensor) -> torch.Tensor:
+    """Float64 in float32, of two neighbours the odd one: the next rounding then meets no tie that is none.
+
+    Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", IEEE Transactions on Computers 57 (2008).
+    """
+    narrow = values.to(torch.float32)
+    again = narrow.to(torch.float64)
+    inexact = torch.isfinite(narrow) & (again != values)
+    bits = narrow.view(torch.int32)
+    towards_zero = bits - (again.abs() > values.abs()).to(torch.int32)
+    return torch.where(inexact, towards_zero | 1, bits).view(torch.float32)
 
 
 def _check_scales(tensor: PlannedTensor, parts: Mapping[str, torch.Tensor]) -> None:

@@ -81,7 +81,8 @@ def choose_weight_files(path: Path, choice: WeightsChoice | None) -> WeightFiles
 
 
 def _from_directory(root: Path, choice: WeightsChoice | None) -> WeightFiles:
-    names = list_names(root)
+    # A hidden file is no weight file: macOS leaves its attributes in ``._model.safetensors``.
+    names = [name for name in list_names(root) if not name.startswith(".")]
     if choice is not None:
         return _chosen(root, names, choice)
     candidates = _standard_sets(root, names)

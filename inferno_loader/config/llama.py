@@ -114,7 +114,13 @@ class LlamaConfig:
             UnknownRopeTypeError: The rope type is not known.
         """
         if not isinstance(data, Mapping):
-            raise ConfigError("the configuration is no object", path=path, expected="an object", actual=shown(data))
+            raise ConfigError(
+                "the configuration is no object",
+                path=path,
+                expected="an object",
+                actual=shown(data),
+                remedy="hand over the object that config.json holds",
+            )
         reject_unsound(data, path)
         return _build(language_model(data, path), path)
 

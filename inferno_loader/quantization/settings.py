@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from inferno_loader.errors import ConfigValueError, UnknownSchemeError
+from inferno_loader.quantization.targets import flaw, matches, rank
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,26 +111,15 @@ class QuantizationSettings:
         """
         if self.method != "compressed-tensors":
             return WeightArgs(self.method, self.bits)
-        if any(_matches(target, module) for target in self.ignore):
+        if any(matches(target, module) for target in self.ignore):
             return None
         ranked = sorted(
-            (_rank(target), target, number)
+            (rank(target), target, number)
             for number, group in enumerate(self.groups)
             for target in group.targets
-            if _matches(target, module)
+            if matches(target, module)
         )
         return self.groups[ranked[0][2]].args if ranked else None
-
-
-def _rank(target: str) -> int:
-    return 1 if target.startswith("re:") else 2 if target == "Linear" else 0
-
-
-def _matches(target: str, module: str) -> bool:
-    """A full module name, ``re:`` and an expression anchored at the start only, or the class name Linear."""
-    if target.startswith("re:"):
-        return re.match(target[3:], module) is not None
-    return target in (module, "Linear")
 
 
 def settings_of(config: LlamaConfig) -> QuantizationSettings | None:
@@ -234,11 +224,8 @@ class _Reader:
     def _targets(self, value: Any, key: str) -> tuple[str, ...]:
         targets = tuple(map(str, self._sequence(value, key)))
         for target in targets:
-            if target.startswith("re:"):
-                try:
-                    re.compile(target[3:])
-                except re.error as error:
-                    raise self._bad(key, "a regular expression behind re:", f"{target}: {error}") from error
+            if problem := flaw(target):
+                raise self._bad(key, "a regular expression behind re:", f"{target[:40]}: {problem}")
         return targets
 
     def _args(self, weights: Mapping[str, Any], key: str) -> WeightArgs:

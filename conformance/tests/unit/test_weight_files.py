@@ -96,6 +96,15 @@ def test_an_index_speaks_for_its_shards(tmp_path: Path, names: tuple[str, ...]) 
     assert _notes(found) == [("checkpoint.ignored_file", "note", name) for name in names if name not in _PAIR]
 
 
+@pytest.mark.parametrize("weights", [(_SINGLE,), _PAIR, _META], ids=["single", "shards", "consolidated"])
+def test_a_hidden_file_is_no_weight_file(tmp_path: Path, weights: tuple[str, ...]) -> None:
+    """The attributes that macOS leaves beside each file, and a hidden copy, are neither read nor noted."""
+    _fill(tmp_path, *weights, *(f"._{name}" for name in weights), ".model.safetensors")
+    found = choose_weight_files(tmp_path, None)
+    assert found.names == weights
+    assert not [note for note in _notes(found) if note[0] == "checkpoint.ignored_file"]
+
+
 def test_an_index_may_name_files_without_numbers(tmp_path: Path) -> None:
     """Its shards are those that it names, whatever they are called; another file of that kind is noted."""
     _fill(tmp_path, "a.safetensors", "model-mtp.safetensors", "z.safetensors")
