@@ -17,6 +17,8 @@ _COMMANDS = {
     "matrix": "Judge several loaders, and write the page that compares them.",
     "list": "Print the cases, the features that can be claimed, or the loaders that are built in.",
     "lint": "Check the corpus itself.",
+    "export": "Write the corpus as plain files, for loaders in other languages.",
+    "search": "Draw recipes, load them with three readers, and tell where these do not agree.",
     "adequacy": "Check that planted bugs are found, and that right loaders are not failed.",
 }
 

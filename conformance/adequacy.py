@@ -75,6 +75,7 @@ def try_all(
     store: Store,
     *,
     full: bool = False,
+    every: int = 1,
     jobs: int = DEFAULT_JOBS,
     progress: Callable[[Trial], None] | None = None,
 ) -> list[Trial]:
@@ -85,6 +86,8 @@ def try_all(
         cases: The corpus.
         store: Where the checkpoints lie.
         full: Run every case of a planted loader's levels, instead of stopping at its first kill.
+        every: Of the right loaders each is tried on one case in so many, and the next one on other ones, so that as
+            many of them see every case.
         jobs: Loaders at a time.
         progress: Called with each trial, as it ends.
 
@@ -92,12 +95,14 @@ def try_all(
         AdapterError: The module cannot be used.
     """
     planted = declared(import_planted(text))
+    first = {each.name: number % every for number, each in enumerate(each for each in planted if each.right)}
     record = recorded.read(recorded.KILLERS)
     host = ZygoteHost(_LOADER, text)
     try:
 
         def one(each: Planted) -> Trial:
-            trial = _try(each, Member(host, each.name), cases, store, record.get(each.name), full=full)
+            mine = cases[first[each.name] :: every] if each.right else cases
+            trial = _try(each, Member(host, each.name), mine, store, record.get(each.name), full=full)
             if progress:
                 progress(trial)
             return trial

@@ -90,6 +90,8 @@ def _siblings(cases: Sequence[Case]) -> Iterator[str]:
             yield f"{case.id}: its sibling {case.sibling!r} is no case"
         elif sibling.expect.kind == case.expect.kind:
             yield f"{case.id}: its sibling {case.sibling} has the same verdict, {case.expect.kind}"
+        elif sibling.level is not case.level:
+            yield f"{case.id}: its sibling {case.sibling} is of another level, {sibling.level}"
 
 
 def _fields(case: Case) -> Iterator[str]:
@@ -206,7 +208,7 @@ def _reference(case: Case, call: Call, directory: Path, store: Store) -> str:
 
     expect = case.expected(call)
     path = (directory / call.at if call.at else directory) / call.file
-    if path.stat().st_size > _LARGEST:
+    if not path.is_file() or path.stat().st_size > _LARGEST:  # a pipe would be waited for
         return ""
     try:
         read = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]

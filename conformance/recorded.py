@@ -1,4 +1,4 @@
-"""Facts in ``fixtures`` that commands write and read again: the digests of the corpus, the killers of planted bugs."""
+"""Facts in ``fixtures`` that commands read: the catalogue; and write and read again: the digests, the killers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 CORPUS = "corpus.json"
 #: The case that kills each planted loader of the project, to be tried first.
 KILLERS = "killers.json"
+
+#: The defects that real loaders have had, a row each: what the checkpoint looks like, how bad it is, where it is told.
+CATALOGUE = "catalogue.json"
 
 #: Beside this module, in a checkout and in the wheel alike.
 _FIXTURES = Path(__file__).parent / "fixtures"

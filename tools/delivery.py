@@ -65,8 +65,14 @@ def digests(recipe: Recipe, each: Parameter, dtype: str | None) -> tuple[TensorD
     if dtype is None or dtype == dense.spec.dtype:
         encoded = [dense.data]
     else:
-        encoded = [encode_values(values.reshape(-1), dtype) for values in map(decode, _results(recipe, each, dtype))]
+        with np.errstate(invalid="ignore"):  # of a NaN that signals
+            encoded = [
+                encode_values(values.reshape(-1), dtype) for values in map(decode, _results(recipe, each, dtype))
+            ]
     wanted = dtype or dense.spec.dtype
+    if len(each.stored) == 1 and wanted == dense.spec.dtype:
+        # Nothing is computed: the bits of a NaN are those that are stored.
+        return (tensor_digest(wanted, dense.spec.shape, dense.data),)
     spelled = [data for each_data in encoded for data in _spellings(each_data, wanted)]
     return tuple(dict.fromkeys(tensor_digest(wanted, dense.spec.shape, data) for data in spelled))
 

@@ -33,18 +33,21 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``rope_type``, ``rope_theta``, ``head_dim``, ``max_position_embeddings``,
-        ``original_max_position_embeddings``, and the keys of the type.
+        ``original_max_position_embeddings``, and the keys of the type. ``head_dim`` is how much of a head is rotated:
+        all of it, or the share ``partial_rotary_factor``.
     """
     limit = config.get("max_position_embeddings", 2048)
     given = {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
     theta = config.get("rope_theta")
+    share = given.get("partial_rotary_factor") or config.get("partial_rotary_factor") or 1.0
+    width = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     return {
         "rope_theta": 10000.0 if theta is None else theta,
         "original_max_position_embeddings": config.get("original_max_position_embeddings") or limit,
         **given,
         "rope_type": given.get("rope_type") or given.get("type") or "default",
         "max_position_embeddings": limit,
-        "head_dim": config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"],
+        "head_dim": int(width * share),
     }
 
 
@@ -56,7 +59,7 @@ def frequencies(config: Mapping[str, Any], length: int) -> tuple[NDArray[np.floa
         length: Positions of the sequence; dynamic and longrope depend on it.
 
     Returns:
-        float64 ``[head_dim / 2]`` in radians a position, and the attention factor.
+        float64 in radians a position, one for each pair that is rotated, and the attention factor.
 
     Raises:
         ValueError: The rope type is not one of the six.

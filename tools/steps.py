@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.tools.broken import BREAKAGES
 from conformance.tools.way import Way
+from conformance.tools.ways_beside import BESIDE_WAYS
 from conformance.tools.ways_checkpoint import CHECKPOINT_WAYS
+from conformance.tools.ways_config import CONFIG_WAYS
 from conformance.tools.ways_container import CONTAINER_WAYS
+from conformance.tools.ways_header import HEADER_WAYS
+from conformance.tools.ways_index import INDEX_WAYS
+from conformance.tools.ways_layout import LAYOUT_WAYS
 from conformance.tools.ways_model import MODEL_WAYS
+from conformance.tools.ways_names import NAME_WAYS
+from conformance.tools.ways_resources import RESOURCE_WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,14 +30,29 @@ if TYPE_CHECKING:
     from conformance.tools.stored import Tensor
 
 
+def _joined(*registers: Mapping[str, Way]) -> Mapping[str, Way]:
+    """All ways of the registers. A name of two ways would make a recipe mean what the last one does."""
+    joined: dict[str, Way] = {}
+    for register in registers:
+        if twice := joined.keys() & register.keys():
+            raise ValueError(f"ways registered twice: {', '.join(sorted(twice))}")
+        joined.update(register)
+    return MappingProxyType(joined)
+
+
 #: Every way to edit a checkpoint, by its name.
-WAYS: Mapping[str, Way] = MappingProxyType(
-    {
-        **{name: Way(breakage.apply) for name, breakage in BREAKAGES.items()},
-        **CONTAINER_WAYS,
-        **CHECKPOINT_WAYS,
-        **MODEL_WAYS,
-    },
+WAYS: Mapping[str, Way] = _joined(
+    {name: Way(breakage.apply) for name, breakage in BREAKAGES.items()},
+    CONTAINER_WAYS,
+    HEADER_WAYS,
+    CHECKPOINT_WAYS,
+    INDEX_WAYS,
+    LAYOUT_WAYS,
+    BESIDE_WAYS,
+    MODEL_WAYS,
+    NAME_WAYS,
+    CONFIG_WAYS,
+    RESOURCE_WAYS,
 )
 
 

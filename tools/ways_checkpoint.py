@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import struct
-import zipfile
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from conformance.tools.shardplan import shard_names
 from conformance.tools.stored import Tensor, parameters
 from conformance.tools.values import tensor_bytes
 from conformance.tools.way import Way
+from conformance.tools.ways_beside import arm, remove_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +70,7 @@ def set_index_key(directory: Path, key: str, value: str | None) -> None:
     """A key of the index has another value, which is given as JSON text; with None it is not there."""
 
     def change(index: dict[str, Any]) -> None:
-        index.pop(key)
+        index.pop(key, None)
         if value is not None:
             index[key] = json.loads(value)
 
@@ -102,7 +101,8 @@ def move_outside(directory: Path, shard: str, spelling: str) -> None:
     Args:
         directory: The checkpoint.
         shard: The file that is moved.
-        spelling: ``parent``, a name with ``../``; ``inner``, the same behind the name of a directory; ``absolute``.
+        spelling: ``parent``, a name with ``../``; ``inner``, the same behind the name of a directory; ``absolute``;
+            ``url``, with ``file://`` before that; ``percent``, with ``../`` as the address of a page writes it.
 
     Raises:
         KeyError: There is no such spelling.
@@ -113,7 +113,13 @@ def move_outside(directory: Path, shard: str, spelling: str) -> None:
     if spelling == "inner":
         (directory / "shards").mkdir()
     relative = f"{outside.name}/{shard}"
-    name = {"parent": f"../{relative}", "inner": f"shards/../../{relative}", "absolute": str(outside / shard)}[spelling]
+    name = {
+        "parent": f"../{relative}",
+        "inner": f"shards/../../{relative}",
+        "absolute": str(outside / shard),
+        "url": (outside / shard).as_uri(),
+        "percent": f"%2e%2e%2f{relative}",
+    }[spelling]
 
     def change(index: dict[str, Any]) -> None:
         placed = index["weight_map"]
@@ -189,15 +195,10 @@ def _other_values(directory: Path, seed: int) -> list[Tensor]:
 def armed_pickle(directory: Path) -> None:
     """The weights are in ``pytorch_model.bin`` only, whose pickle ends the process of whoever executes it.
 
-    It is the layout of ``torch.save``. The pickle calls ``sys.exit``: nothing is touched, and it cannot be missed.
+    It is the layout of ``torch.save``.
     """
-    for path in [*weight_files(directory), directory / INDEX_FILE]:
-        path.unlink(missing_ok=True)
-    message = b"the pickle of this checkpoint was executed"
-    pickle = b"\x80\x02csys\nexit\nX" + struct.pack("<I", len(message)) + message + b"\x85R."
-    with zipfile.ZipFile(directory / "pytorch_model.bin", "w") as archive:
-        for name, content in (("data.pkl", pickle), ("byteorder", b"little"), ("version", b"3\n")):
-            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
+    remove_weights(directory)
+    arm(directory, "pytorch_model.bin", "zip")
 
 
 def add_tensor(directory: Path, name: str, dtype: str, shape: tuple[int, ...]) -> None:

@@ -14,7 +14,7 @@ from inferno_loader.checkpoint import Checkpoint, StoredTensor, open_checkpoint
 from inferno_loader.load_plan import LoadPlan, PlannedTensor
 from inferno_loader.loader import ModelLoader
 from inferno_loader.problems import summed_up
-from inferno_loader.reader import read_tensors
+from inferno_loader.reader import read_tensors, tensors_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Inferno:
     name = "inferno"
     packages = ("inferno-loader", "torch", "safetensors")
     claims = frozenset(
-        {"sharded", "indexless", "tied", "cast", "bias", "family:mistral", "quant:ct-int", "quant:ct-float"}
+        {"bytes", "sharded", "indexless", "tied", "cast", "bias", "family:mistral", "quant:ct-int", "quant:ct-float"}
         | {f"rope:{kind}" for kind in ("default", "linear", "dynamic", "llama3", "yarn", "longrope")}
         | {f"dtype:{dtype}" for dtype in _DTYPES},
     )
@@ -47,6 +47,11 @@ class Inferno:
     def read_file(self, path: Path) -> Mapping[str, torch.Tensor]:
         """Every tensor of one file."""
         return self._read(open_checkpoint(path))
+
+    def read_bytes(self, data: bytes) -> Mapping[str, torch.Tensor]:
+        """Every tensor of a file whose bytes are in memory."""
+        self._told = Told()
+        return tensors_of_bytes(data)
 
     def read_checkpoint(self, directory: Path) -> Mapping[str, torch.Tensor]:
         """Every tensor of the checkpoint."""

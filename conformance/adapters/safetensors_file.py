@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 
 from conformance.adapters.messages import SAFETENSORS, told, told_of_file
 
@@ -29,7 +29,7 @@ class SafetensorsFile:
 
     name = "safetensors"
     packages = ("safetensors", "torch")
-    claims = frozenset(f"dtype:{dtype}" for dtype in DTYPES)
+    claims = frozenset({"bytes", *(f"dtype:{dtype}" for dtype in DTYPES)})
 
     def __init__(self) -> None:
         self.version = metadata.version("safetensors")
@@ -37,6 +37,10 @@ class SafetensorsFile:
     def read_file(self, path: Path) -> Mapping[str, torch.Tensor]:
         """Every tensor of one file."""
         return load_file(path)
+
+    def read_bytes(self, data: bytes) -> Mapping[str, torch.Tensor]:
+        """Every tensor of a file whose bytes are in memory."""
+        return load(data)
 
     def reason(self, error: Exception) -> Reason | None:
         """By the words of the reader."""

@@ -23,11 +23,25 @@ _SHOWN = 3
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write what was found.")
 @click.option("--full", is_flag=True, help="Run every case of each loader's levels, and print the whole kill matrix.")
 @click.option("--record", is_flag=True, help="Write the killers to fixtures/killers.json, to be tried first.")
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Try each right loader on one case in so many.",
+)
 @select_option
 @jobs_option
 @exits
 def command(
-    *, text: str | None, json_file: Path | None, full: bool, record: bool, globs: tuple[str, ...], jobs: int
+    *,
+    text: str | None,
+    json_file: Path | None,
+    full: bool,
+    record: bool,
+    every: int,
+    globs: tuple[str, ...],
+    jobs: int,
 ) -> int:
     """Check that planted bugs are found, each by a case of its own level and clause, and right loaders not failed."""
     from conformance import adequacy, recorded  # noqa: PLC0415 - --help needs no corpus
@@ -36,7 +50,13 @@ def command(
     from conformance.engine.store import Store  # noqa: PLC0415 - likewise
 
     trials = adequacy.try_all(
-        text or adequacy.OWN, select(corpus(), globs), Store.default(), full=full, jobs=jobs, progress=_tell
+        text or adequacy.OWN,
+        select(corpus(), globs),
+        Store.default(),
+        full=full,
+        every=every,
+        jobs=jobs,
+        progress=_tell,
     )
     if json_file:
         content = {"planted": [trial.to_json() for trial in trials], "content": all(trial.content for trial in trials)}

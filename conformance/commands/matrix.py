@@ -10,11 +10,13 @@ import click
 
 from conformance.commands.options import exits, jobs_option, select_option
 from conformance.engine import report
-from conformance.engine.errors import AdapterError, SuiteError
+from conformance.engine.errors import AdapterError, SuiteError, UsageError
 from conformance.engine.verdict import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from conformance.engine.case import Case
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -30,6 +32,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @select_option
 @jobs_option
 @click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Only every Nth of the cases: a look at all loaders in a part of the time. Not with --readme and --findings.",
+)
+@click.option(
     "--json", "json_directory", type=click.Path(path_type=Path, file_okay=False), help="Write a report for each loader."
 )
 @click.option("--html", "html_file", type=_FILE, help="Write the matrix as one HTML page.")
@@ -38,7 +47,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--findings", "findings_file", type=_FILE, help="Write the defects of released peers as Markdown.")
 @exits
 def command(
-    *, loaders: tuple[str, ...], globs: tuple[str, ...], jobs: int, json_directory: Path | None, **files: Path | None
+    *,
+    loaders: tuple[str, ...],
+    globs: tuple[str, ...],
+    jobs: int,
+    every: int,
+    json_directory: Path | None,
+    **files: Path | None,
 ) -> int:
     """Judge several loaders, --jobs at a time, and write the page that compares them.
 
@@ -47,7 +62,9 @@ def command(
     """
     from conformance.adapters import BUILT_IN  # noqa: PLC0415 - --help needs no adapters
 
-    found = _judge_all(loaders or tuple(BUILT_IN), globs, jobs)
+    if every > 1 and (files["readme_file"] or files["findings_file"]):
+        raise UsageError("what is published is made of all cases", expected="no --every", actual=f"--every {every}")
+    found = _judge_all(loaders or tuple(BUILT_IN), globs, _selected(globs, every), jobs)
     reports_lines = [lines for lines in found if isinstance(lines, list)]
     failures = [error for error in found if isinstance(error, AdapterError)]
     for error in failures:
@@ -61,7 +78,16 @@ def command(
     return Exit.ADAPTER if failures or Exit.ADAPTER in exits_seen else Exit.CONFORMANT
 
 
-def _judge_all(loaders: Sequence[str], globs: Sequence[str], jobs: int) -> list[list[dict[str, Any]] | AdapterError]:
+def _selected(globs: Sequence[str], every: int) -> Sequence[Case]:
+    from conformance.corpus import corpus  # noqa: PLC0415 - --help needs no corpus
+    from conformance.engine.selection import select  # noqa: PLC0415 - likewise
+
+    return select(corpus(), globs)[::every]
+
+
+def _judge_all(
+    loaders: Sequence[str], globs: Sequence[str], cases: Sequence[Case], jobs: int
+) -> list[list[dict[str, Any]] | AdapterError]:
     """The report of each loader, or why there is none.
 
     Importing a library takes one core, so loaders run side by side, and not cases.
@@ -70,7 +96,7 @@ def _judge_all(loaders: Sequence[str], globs: Sequence[str], jobs: int) -> list[
 
     def one(text: str) -> list[dict[str, Any]] | AdapterError:
         try:
-            judged = judge_loader(Loader(text), globs=globs, jobs=1)
+            judged = judge_loader(Loader(text), globs=globs, cases=cases, jobs=1)
         except AdapterError as error:
             return error
         lines = judged.lines(report.exit_status(judged.run))

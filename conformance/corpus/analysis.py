@@ -13,7 +13,7 @@ from conformance.tools.recipe import Layout, Quantization
 from conformance.tools.steps import step
 
 if TYPE_CHECKING:
-    from conformance.tools.scenario import Scenario
+    from conformance.engine.case import Buildable
 
 _SPANS = Source(
     "Elements were multiplied by the size of a dtype that they do not have: eight times too much, or too little.",
@@ -37,11 +37,11 @@ _MIXED = Source(
 )
 
 
-def _case(
+def analysis_case(
     slug: str,
     clause: str,
     title: str,
-    recipe: Scenario,
+    recipe: Buildable,
     *requires: str | frozenset[str],
     source: Source,
     expect: Expect | None = None,
@@ -68,8 +68,8 @@ _TWO_HEADS = small(head="own", config={"tie_word_embeddings": True})
 _F32_NORMS = small(dtypes=(("*norm*", "F32"),))
 
 CASES: tuple[Case, ...] = (
-    _case("single-file", "facts", "Two layers in one BF16 file.", SINGLE, source=_HEADERS),
-    _case(
+    analysis_case("single-file", "facts", "Two layers in one BF16 file.", SINGLE, source=_HEADERS),
+    analysis_case(
         "shards",
         "facts",
         "Twelve layers in several shards.",
@@ -79,9 +79,9 @@ CASES: tuple[Case, ...] = (
         source=_HEADERS,
         sibling="truncated-shard",
     ),
-    _case(
+    analysis_case(
         "int8-with-zero-points",
-        "facts",
+        "parameters",
         "Int8 with a scale and a zero point for each row: neither is a parameter, both are bytes.",
         small(quantization=Quantization("int8", symmetric=False)),
         BF16,
@@ -92,9 +92,9 @@ CASES: tuple[Case, ...] = (
             ("H06", "H07"),
         ),
     ),
-    _case(
+    analysis_case(
         "fp8-by-block-in-shards",
-        "facts",
+        "bytes",
         "FP8 with a scale for each block, in three shards in a mixed order.",
         small(quantization=Quantization("fp8", "block", block=(32, 32)), layout=Layout("shuffled", 3)),
         BF16,
@@ -103,10 +103,10 @@ CASES: tuple[Case, ...] = (
         source=_SPANS,
         sibling="truncated-shard",
     ),
-    _case("tied-head", "facts", "The head is tied, and not stored.", TIED, BF16, "tied", source=_TIED_ONCE),
-    _case(
+    analysis_case("tied-head", "tied", "The head is tied, and not stored.", TIED, BF16, "tied", source=_TIED_ONCE),
+    analysis_case(
         "tied-head-and-a-copy",
-        "facts",
+        "tied",
         "The head is tied, and a copy of the embedding is stored under its name: one of the two counts, whether a load"
         " uses the copy or not.",
         small(head="copy", config={"tie_word_embeddings": True}),
@@ -116,9 +116,9 @@ CASES: tuple[Case, ...] = (
         expect=accept(Answer(), Answer(of=TIED)),
         source=_TIED_ONCE,
     ),
-    _case(
+    analysis_case(
         "tied-and-another-head-stored",
-        "facts",
+        "tied",
         "The configuration ties the head, and one with values of its own is stored: either both count and they are two,"
         " or the embedding serves as both.",
         _TWO_HEADS,
@@ -132,7 +132,7 @@ CASES: tuple[Case, ...] = (
         ),
         flags=("TwoHeads",),
     ),
-    _case(
+    analysis_case(
         "head-of-its-own",
         "facts",
         "Head and embedding are two, biases count, and all of it is F16.",
@@ -141,9 +141,9 @@ CASES: tuple[Case, ...] = (
         "dtype:F16",
         source=_HEADERS,
     ),
-    _case(
+    analysis_case(
         "stored-frequencies",
-        "facts",
+        "used",
         "Stored inverse frequencies are buffers: no parameters, and no load uses them.",
         small(inv_freq="F32"),
         BF16,
@@ -154,9 +154,9 @@ CASES: tuple[Case, ...] = (
             ("E08",),
         ),
     ),
-    _case(
+    analysis_case(
         "f32-norms-in-a-bf16-model",
-        "facts",
+        "dense",
         "The norms are F32 and all else is BF16: a dense load keeps that, or casts to BF16.",
         _F32_NORMS,
         BF16,
@@ -164,7 +164,7 @@ CASES: tuple[Case, ...] = (
         expect=accept(Answer(), Answer(of=replace(_F32_NORMS, cast="BF16"))),
         source=_MIXED,
     ),
-    _case(
+    analysis_case(
         "no-metadata",
         "facts",
         "The header of the file has no __metadata__.",
@@ -176,7 +176,7 @@ CASES: tuple[Case, ...] = (
         ),
         severity=Severity.CRASH,
     ),
-    _case(
+    analysis_case(
         "truncated-file",
         "sound",
         "The last byte of the only file is missing.",
@@ -189,7 +189,7 @@ CASES: tuple[Case, ...] = (
         ),
         sibling="single-file",
     ),
-    _case(
+    analysis_case(
         "truncated-shard",
         "sound",
         "The last byte of the first of several shards is missing.",

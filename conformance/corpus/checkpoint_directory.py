@@ -57,7 +57,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="checkpoint/links-of-the-cache",
         level=Level.CHECKPOINT,
-        clause="checkpoint.contained",
+        clause="checkpoint.links",
         severity=Severity.CRASH,
         title="Every file is a link to a blob outside the directory, whose name is a hash without a suffix.",
         recipe=SHARDED.then(step("link_to_blobs")),
@@ -122,7 +122,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="checkpoint/twins-without-an-index",
         level=Level.CHECKPOINT,
-        clause="checkpoint.without-index",
+        clause="checkpoint.twins",
         severity=Severity.SILENT,
         title="Two of three shards without an index hold a tensor of the same name, with other values.",
         recipe=INDEXLESS.then(step("duplicate_across_shards")),

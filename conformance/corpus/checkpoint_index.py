@@ -72,7 +72,7 @@ _DECIDES: tuple[Case, ...] = (
     Case(
         id="checkpoint/index-promises-an-absent-tensor",
         level=Level.CHECKPOINT,
-        clause="checkpoint.index-decides",
+        clause="checkpoint.index-promise",
         severity=Severity.SILENT,
         title="The index places a tensor in a shard that does not hold it; another does.",
         recipe=SHARDED.then(step("index_promises_absent")),

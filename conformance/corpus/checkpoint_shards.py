@@ -64,7 +64,7 @@ _SOUND: tuple[Case, ...] = (
     Case(
         id="checkpoint/index-without-metadata",
         level=Level.CHECKPOINT,
-        clause="checkpoint.index-form",
+        clause="checkpoint.index-metadata",
         severity=Severity.CRASH,
         title="The index has no metadata.",
         recipe=SHARDED.then(step("set_index_metadata", None)),
@@ -126,7 +126,7 @@ _REFUSED: tuple[Case, ...] = (
         source=Source(
             "A loader dropped the names that were not there, and went on with what was left.",
             "https://github.com/Blaizzy/mlx-vlm/pull/1827",
-            ("B12",),
+            ("B12", "L11"),
         ),
         sibling="checkpoint/sharded",
         requires=BF16_SHARDED,
@@ -134,7 +134,7 @@ _REFUSED: tuple[Case, ...] = (
     Case(
         id="checkpoint/truncated-shard",
         level=Level.CHECKPOINT,
-        clause="checkpoint.whole",
+        clause="checkpoint.shard-sound",
         severity=Severity.SILENT,
         title="The middle one of three shards is shorter than its header says.",
         recipe=SHARDED.then(step("cut", MIDDLE, 100)),
@@ -142,7 +142,7 @@ _REFUSED: tuple[Case, ...] = (
         source=Source(
             "Eight of 102 shards were short: one start in five read gibberish, which was hunted as a race.",
             "https://github.com/osaurus-ai/vmlx-swift/pull/217",
-            ("B07",),
+            ("B07", "L03"),
         ),
         sibling="checkpoint/sharded",
         requires=BF16_SHARDED,
@@ -151,7 +151,7 @@ _REFUSED: tuple[Case, ...] = (
     Case(
         id="checkpoint/index-is-cut-off",
         level=Level.CHECKPOINT,
-        clause="checkpoint.index-form",
+        clause="checkpoint.index-text",
         severity=Severity.MESSAGE,
         title="The text of the index ends half-way.",
         recipe=SHARDED.then(step("bad_json_index")),

@@ -99,7 +99,7 @@ _FIELDS: tuple[Case, ...] = (
     Case(
         id="container/float-in-shape",
         level=Level.CONTAINER,
-        clause="container.header-entry",
+        clause="container.integers",
         severity=Severity.SECURITY,
         title="A size is written as 7.0.",
         recipe=PLAIN.then(step("set_entry", FILE, BETA, "shape", "[7.0]")),
@@ -112,7 +112,7 @@ _FIELDS: tuple[Case, ...] = (
     Case(
         id="container/boolean-in-shape",
         level=Level.CONTAINER,
-        clause="container.header-entry",
+        clause="container.integers",
         severity=Severity.SECURITY,
         title="A size of one is written as true.",
         recipe=PLAIN.then(step("set_entry", FILE, BETA, "shape", "[true,7]")),
@@ -125,7 +125,7 @@ _FIELDS: tuple[Case, ...] = (
     Case(
         id="container/string-in-shape",
         level=Level.CONTAINER,
-        clause="container.header-entry",
+        clause="container.integers",
         severity=Severity.SECURITY,
         title="A size is written as a string.",
         recipe=PLAIN.then(step("set_entry", FILE, BETA, "shape", '["7"]')),
@@ -138,7 +138,7 @@ _FIELDS: tuple[Case, ...] = (
     Case(
         id="container/negative-sizes",
         level=Level.CONTAINER,
-        clause="container.header-entry",
+        clause="container.integers",
         severity=Severity.SECURITY,
         title="Two sizes are negative, and their product is the number of elements.",
         recipe=PLAIN.then(step("set_entry", FILE, BETA, "shape", "[-1,-7]")),
@@ -151,7 +151,7 @@ _FIELDS: tuple[Case, ...] = (
     Case(
         id="container/float-in-offsets",
         level=Level.CONTAINER,
-        clause="container.header-entry",
+        clause="container.integers",
         severity=Severity.SECURITY,
         title="The offsets are written as 60.0 and 88.0.",
         recipe=PLAIN.then(step("set_entry", FILE, BETA, "data_offsets", "[60.0,88.0]")),
@@ -202,7 +202,7 @@ _FIELDS: tuple[Case, ...] = (
     Case(
         id="container/deep-json",
         level=Level.CONTAINER,
-        clause="container.header-entry",
+        clause="container.depth",
         severity=Severity.SECURITY,
         title="A field that the format does not know holds a hundred thousand arrays, one in the other.",
         recipe=PLAIN.then(step("nest", FILE, BETA, 100_000)),

@@ -33,7 +33,7 @@ _TEXT: tuple[Case, ...] = (
     Case(
         id="container/leading-whitespace",
         level=Level.CONTAINER,
-        clause="container.header-json",
+        clause="container.padding",
         severity=Severity.MESSAGE,
         title="Thirteen spaces stand before the brace of the header.",
         recipe=PLAIN.then(step("pad_header", FILE, " " * 13, "")),
@@ -50,7 +50,7 @@ _TEXT: tuple[Case, ...] = (
     Case(
         id="container/padded-with-line-feeds",
         level=Level.CONTAINER,
-        clause="container.header-json",
+        clause="container.padding",
         severity=Severity.CRASH,
         title="A line feed, a carriage return and tabs follow the JSON of the header.",
         recipe=PLAIN.then(step("pad_header", FILE, "", "\r\n\t\t\n")),
@@ -67,7 +67,7 @@ _TEXT: tuple[Case, ...] = (
     Case(
         id="container/nul-padding",
         level=Level.CONTAINER,
-        clause="container.header-json",
+        clause="container.padding",
         severity=Severity.MESSAGE,
         title="Seven NUL bytes follow the JSON of the header.",
         recipe=PLAIN.then(step("pad_header", FILE, "", "\0" * 7)),
@@ -79,7 +79,7 @@ _TEXT: tuple[Case, ...] = (
     Case(
         id="container/unicode-names",
         level=Level.CONTAINER,
-        clause="container.header-json",
+        clause="container.utf8",
         severity=Severity.CRASH,
         title="Names hold letters of two to four bytes in UTF-8, as they are, and an escaped quote and backslash.",
         recipe=_UNICODE,
@@ -91,7 +91,7 @@ _TEXT: tuple[Case, ...] = (
     Case(
         id="container/escaped-names",
         level=Level.CONTAINER,
-        clause="container.header-json",
+        clause="container.names",
         severity=Severity.SILENT,
         title="Letters of names are written as JSON escapes, one of them as a surrogate pair.",
         recipe=_UNICODE.then(
@@ -107,7 +107,7 @@ _TEXT: tuple[Case, ...] = (
     Case(
         id="container/not-utf8",
         level=Level.CONTAINER,
-        clause="container.header-json",
+        clause="container.utf8",
         severity=Severity.MESSAGE,
         title="A letter of a name is the byte 0xFF, which UTF-8 does not have.",
         recipe=PLAIN.then(step("break_letter", FILE, BETA)),
@@ -122,7 +122,7 @@ _TEXT: tuple[Case, ...] = (
     Case(
         id="container/byte-order-mark",
         level=Level.CONTAINER,
-        clause="container.header-json",
+        clause="container.utf8",
         severity=Severity.MESSAGE,
         title="A byte order mark stands before the brace of the header.",
         recipe=PLAIN.then(step("pad_header", FILE, "\ufeff", "")),

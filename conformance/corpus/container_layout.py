@@ -40,7 +40,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/entries-in-another-order",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.order",
         severity=Severity.SILENT,
         title="The entries stand in the opposite order of their data.",
         recipe=PLAIN.then(step("reverse_entries", FILE)),
@@ -57,7 +57,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/header-length-1-modulo-8",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.alignment",
         severity=Severity.SILENT,
         title="The length of the header is 1 above a multiple of 8, without padding.",
         recipe=_unpadded(6),
@@ -70,7 +70,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/header-length-4-modulo-8",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.alignment",
         severity=Severity.SILENT,
         title="The length of the header is 4 above a multiple of 8, without padding.",
         recipe=_unpadded(1),
@@ -83,7 +83,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/header-length-7-modulo-8",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.alignment",
         severity=Severity.SILENT,
         title="The length of the header is 7 above a multiple of 8, without padding.",
         recipe=_unpadded(4),
@@ -96,7 +96,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/padded-to-a-page",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.alignment",
         severity=Severity.CRASH,
         title="Four thousand spaces follow the JSON of the header, and its length counts them.",
         recipe=PLAIN.then(step("pad_header", FILE, "", " " * 4000)),
@@ -113,7 +113,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/empty-tensors",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.empty",
         severity=Severity.CRASH,
         title="Tensors without elements stand at the start, in the middle and at the end of the data.",
         recipe=Scenario(
@@ -138,7 +138,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/scalars",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.scalars",
         severity=Severity.CRASH,
         title="Tensors of rank 0 stand at the start, in the middle and at the end of the data.",
         recipe=Scenario(
@@ -164,7 +164,7 @@ _VALUES: tuple[Case, ...] = (
     Case(
         id="container/unaligned-tensors",
         level=Level.CONTAINER,
-        clause="container.values",
+        clause="container.alignment",
         severity=Severity.CRASH,
         title="Three bytes of U8 push the F32 and BF16 tensors behind them off every multiple of their element size.",
         recipe=Scenario(
@@ -224,7 +224,7 @@ _COVERED: tuple[Case, ...] = (
     Case(
         id="container/overlap",
         level=Level.CONTAINER,
-        clause="container.tiling",
+        clause="container.disjoint",
         severity=Severity.SECURITY,
         title="The last tensor begins two bytes before the one before it ends.",
         recipe=PLAIN.then(step("overlap")),
@@ -241,7 +241,7 @@ _COVERED: tuple[Case, ...] = (
     Case(
         id="container/shared-range",
         level=Level.CONTAINER,
-        clause="container.tiling",
+        clause="container.disjoint",
         severity=Severity.SECURITY,
         title="Two names have the same range, as a writer leaves it that stores tied tensors once.",
         recipe=PLAIN.then(

@@ -112,7 +112,7 @@ _SIZES: tuple[Case, ...] = (
     Case(
         id="container/elements-wrap",
         level=Level.CONTAINER,
-        clause="container.size",
+        clause="container.overflow",
         severity=Severity.SECURITY,
         title="The elements of a shape, 2 x (2^63 + 2), wrap in 64 bits to the four that the offsets span.",
         recipe=Scenario(
@@ -133,7 +133,7 @@ _SIZES: tuple[Case, ...] = (
     Case(
         id="container/bytes-wrap",
         level=Level.CONTAINER,
-        clause="container.size",
+        clause="container.overflow",
         severity=Severity.SECURITY,
         title="The elements of a shape fit 64 bits; their bytes, 4 x (2^62 + 4), wrap to the 16 that the offsets span.",
         recipe=Scenario(

@@ -44,7 +44,7 @@ def _half_a_byte(slug: str, title: str, *, stored: int) -> Case:
     return Case(
         id=f"container/{slug}",
         level=Level.CONTAINER,
-        clause="container.dtype",
+        clause="container.size",
         severity=Severity.SILENT,
         title=title,
         recipe=Scenario(
@@ -67,6 +67,7 @@ _LOWERCASE = source(
     "The message names tensor and dtype: a look-up that fails in silence does not.",
     "https://github.com/huggingface/transformers/pull/36828",
     "A35",
+    "L10",
 )
 
 _DTYPES: tuple[Case, ...] = (
@@ -177,7 +178,7 @@ _REFUSED: tuple[Case, ...] = (
     Case(
         id="container/unknown-dtype",
         level=Level.CONTAINER,
-        clause="container.dtype",
+        clause="container.known-dtypes",
         severity=Severity.MESSAGE,
         title="A dtype is F7, which the format does not have.",
         recipe=PLAIN.then(step("set_entry", FILE, BETA, "dtype", '"F7"')),
@@ -189,7 +190,7 @@ _REFUSED: tuple[Case, ...] = (
     Case(
         id="container/lowercase-dtype",
         level=Level.CONTAINER,
-        clause="container.dtype",
+        clause="container.known-dtypes",
         severity=Severity.MESSAGE,
         title="A dtype is written in small letters.",
         recipe=PLAIN.then(step("set_entry", FILE, BETA, "dtype", '"f32"')),

@@ -6,7 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from conformance.corpus.flag import Flag
+from conformance.corpus.flags_directory import FLAGS_OF_DIRECTORIES
 from conformance.corpus.flags_files import FLAGS_OF_FILES
+from conformance.corpus.flags_forward import FLAGS_OF_LOGITS
 from conformance.corpus.flags_model import FLAGS_OF_MODELS
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ FLAGS: Mapping[str, Flag] = MappingProxyType(
             " author. The case runs under several seeds, and any difference is wrong values.",
         ),
         **FLAGS_OF_FILES,
+        **FLAGS_OF_DIRECTORIES,
         **FLAGS_OF_MODELS,
+        **FLAGS_OF_LOGITS,
     },
 )

@@ -41,6 +41,26 @@ FLAGS_OF_FILES: Mapping[str, Flag] = MappingProxyType(
             "A field that is ignored holds JSON of great depth. A reader may skip it or give up on it, but not crash:"
             " one that descends by recursion runs out of stack.",
         ),
+        "MinusZero": Flag(
+            "choice",
+            "A size or an offset of zero is written as -0. JSON has it, and it equals zero; the reference reads it as a"
+            " float, which no size is.",
+        ),
+        "HugeEmpty": Flag(
+            "choice",
+            "A tensor has a size of zero beside sizes whose product passes 64 bits. It has no bytes; the reference"
+            " takes it where the zero comes first, and libraries cannot count its strides.",
+        ),
+        "HighRank": Flag(
+            "choice",
+            "A tensor has more axes than some libraries can hold. The format sets no bound. A loader may refuse it, or"
+            " hand it out with all its axes.",
+        ),
+        "HalfSurrogate": Flag(
+            "choice",
+            "A text of __metadata__ holds half of a surrogate pair. The grammar of JSON allows the escape, no UTF-8 can"
+            " hold it, and the reference refuses it. No tensor depends on it.",
+        ),
         "RawBooleans": Flag(
             "choice",
             "The bytes of a BOOL tensor are neither 0 nor 1. A loader may keep them, make them 1, or refuse; other"

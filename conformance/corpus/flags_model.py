@@ -53,6 +53,58 @@ FLAGS_OF_MODELS: Mapping[str, Flag] = MappingProxyType(
             "A boundary between ranks cuts through a group of columns that share a scale. A loader may slice exactly,"
             " or refuse; to take the scales of another group is wrong on some ranks only.",
         ),
+        "WrappedNames": Flag(
+            "choice",
+            "Every name stands behind a prefix, or without one, that a wrapper or another program gave it. A loader may"
+            " know that, or refuse; where it matches nothing and goes on, all weights are made up.",
+        ),
+        "OldNames": Flag(
+            "choice",
+            "Parameters have names that were given up years ago. A loader may know them, by a rule for these alone, or"
+            " refuse.",
+        ),
+        "GgufNames": Flag(
+            "choice",
+            "The weights have the names of GGUF, in a safetensors file. A loader may know them or not; one that does"
+            " must bring the rows of q and k into the order of its rotary embedding.",
+        ),
+        "UnknownDtypeName": Flag(
+            "choice",
+            "The configuration names a dtype that does not exist. A loader may go by the tensors, or refuse.",
+        ),
+        "LooseFlag": Flag(
+            "choice",
+            "A flag is written as something else than a boolean. A loader may refuse, or take it for what it says; that"
+            " a text is not empty does not make it true.",
+        ),
+        "WholeNumberWithPoint": Flag(
+            "choice",
+            "A whole number is written with a point and a zero, as some writers do. A loader may take it or refuse.",
+        ),
+        "EncodedConfiguration": Flag(
+            "choice",
+            "The configuration begins with a mark of the order of bytes, or is not in UTF-8. A reader of JSON may pass"
+            " over that, or refuse.",
+        ),
+        "RepeatedFigure": Flag(
+            "choice",
+            "A key of the configuration stands there twice. JSON leaves open which counts; a loader may take one of the"
+            " two and hold it against the tensors, or refuse.",
+        ),
+        "OtherFamily": Flag(
+            "choice",
+            "The configuration is that of another family, with names and shapes like those of a Llama. A loader may"
+            " know the family, and hand its weights out as they are stored; one that does not must refuse.",
+        ),
+        "FamilyByClass": Flag(
+            "choice",
+            "The configuration names the class of its model and not the family. A loader may conclude, or refuse.",
+        ),
+        "OwnCode": Flag(
+            "choice",
+            "The configuration names code beside the weights. A loader may pass over it, for it knows the family, or"
+            " refuse; it runs nothing.",
+        ),
         # What wrong loaders do.
         "Filled": Flag(
             "defect",

@@ -12,18 +12,19 @@ from conformance.tools.steps import step
 from conformance.tools.tensor_file import TensorFile
 
 #: Sixteen matrices of 16 MiB: what the suite itself needs to take the digest of one is small beside the file.
-_LARGE = Scenario(
+LARGE = Scenario(
     TensorFile(tuple(Spec(f"layers.{layer}.weight", "F32", (1024, 4096)) for layer in range(16)), sparse=True),
 )
 _LARGE_BYTES = 256 * MIB
 #: Beside one copy of the file: the digest of one tensor, and what an interpreter takes and gives back.
-_SLACK = 64 * MIB
+SLACK = 64 * MIB
 #: A first call brings in what a library loads late, so that the second one shows the load alone.
-_WARM_UP = Call(at="small", recipe=PLAIN, judged=False)
+WARM_UP = Call(at="small", recipe=PLAIN, judged=False)
 _TEBIBYTE = 2**40
 
 
-def _after_warm_up(scenario: Scenario) -> Several:
+def after_warm_up(scenario: Scenario) -> Several:
+    """A scenario in ``judged``, and a small file in ``small``, which is read first."""
     return Several((("small", PLAIN), ("judged", scenario)))
 
 
@@ -42,7 +43,7 @@ CASES: tuple[Case, ...] = (
         clause="limits.memory",
         severity=Severity.RESOURCE,
         title="A file of 256 MiB is read after a small one; it may be in anonymous memory once, but not twice.",
-        recipe=_after_warm_up(_LARGE),
+        recipe=after_warm_up(LARGE),
         expect=accept(),
         source=Source(
             "A checkpoint was held twice while it was loaded.",
@@ -51,8 +52,8 @@ CASES: tuple[Case, ...] = (
         ),
         sibling="limits/header-length-of-a-tebibyte",
         requires=F32,
-        calls=(_WARM_UP, Call(at="judged", recipe=_LARGE)),
-        limits=Limits(anonymous_bytes=_LARGE_BYTES + _SLACK),
+        calls=(WARM_UP, Call(at="judged", recipe=LARGE)),
+        limits=Limits(anonymous_bytes=_LARGE_BYTES + SLACK),
     ),
     Case(
         id="limits/header-length-of-a-tebibyte",
@@ -60,7 +61,7 @@ CASES: tuple[Case, ...] = (
         clause="limits.allocation",
         severity=Severity.SECURITY,
         title="The length word of a small file says 2^40 bytes.",
-        recipe=_after_warm_up(PLAIN.then(step("length_word", FILE, _TEBIBYTE))),
+        recipe=after_warm_up(PLAIN.then(step("length_word", FILE, _TEBIBYTE))),
         expect=reject(Reason.HEADER_LENGTH, Reason.NOT_SAFETENSORS, Reason.TRUNCATED),
         source=Source(
             "A server allocated what the length word said, and died of an upload.",
@@ -70,8 +71,8 @@ CASES: tuple[Case, ...] = (
         sibling="limits/one-copy-of-the-file",
         requires=F32,
         flags=("Allocation",),
-        calls=(_WARM_UP, Call(at="judged")),
-        limits=Limits(anonymous_bytes=_SLACK),
+        calls=(WARM_UP, Call(at="judged")),
+        limits=Limits(anonymous_bytes=SLACK),
     ),
     Case(
         id="limits/tensor-of-a-tebibyte",
@@ -79,7 +80,7 @@ CASES: tuple[Case, ...] = (
         clause="limits.allocation",
         severity=Severity.SECURITY,
         title="Shape and offsets of a tensor agree on 2^40 bytes, and the file has sixteen.",
-        recipe=_after_warm_up(_HUGE_SHAPE),
+        recipe=after_warm_up(_HUGE_SHAPE),
         expect=reject(Reason.TRUNCATED, Reason.SIZE_MISMATCH),
         source=Source(
             "Lengths of a file were passed on to the allocation as they were.",
@@ -89,8 +90,8 @@ CASES: tuple[Case, ...] = (
         sibling="limits/one-copy-of-the-file",
         requires=F32,
         flags=("Allocation",),
-        calls=(_WARM_UP, Call(at="judged")),
-        limits=Limits(anonymous_bytes=_SLACK),
+        calls=(WARM_UP, Call(at="judged")),
+        limits=Limits(anonymous_bytes=SLACK),
     ),
     Case(
         id="limits/descriptors-of-refused-files",

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.engine.case import Answer, Expect, needs
+from conformance.engine.case import Answer, Case, Expect, Severity, needs
+from conformance.engine.claims import Level
 from conformance.tools.recipe import Layout, Recipe
 from conformance.tools.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from conformance.engine.case import Source
     from conformance.engine.reasons import Reason
     from conformance.tools.steps import Step
 
 FILE = "model.safetensors"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-_LAYER_NORMS = ("input_layernorm", "post_attention_layernorm")
+LAYER_NORMS = ("input_layernorm", "post_attention_layernorm")
 NORMS = (
-    *(f"model.layers.{layer}.{norm}.weight" for layer in (0, 1) for norm in _LAYER_NORMS),
+    *(f"model.layers.{layer}.{norm}.weight" for layer in (0, 1) for norm in LAYER_NORMS),
     "model.norm.weight",
 )
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-_PROJECTIONS = (*(f"self_attn.{part}" for part in ATTENTION), "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
-MATRICES = (EMBEDDING, *(f"model.layers.{layer}.{each}.weight" for layer in (0, 1) for each in _PROJECTIONS), HEAD)
+PROJECTIONS = (*(f"self_attn.{part}" for part in ATTENTION), "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+MATRICES = (EMBEDDING, *(f"model.layers.{layer}.{each}.weight" for layer in (0, 1) for each in PROJECTIONS), HEAD)
 #: Four heads for each of two key-value heads, and heads of twelve where hidden size over heads is seven.
 EIGHT_HEADS = {"head_dim": 12, "hidden_size": 56, "num_attention_heads": 8}
 QUERY = "model.layers.1.self_attn.q_proj"
@@ -63,3 +65,40 @@ def reject_or_told(
     told = tuple(names)
     answers = (Answer(of=of, reported=tuple((each, name) for name in told)) for each in lists)
     return Expect(answers=tuple(answers), reasons=reasons)
+
+
+def of_weights(
+    slug: str,
+    clause: str,
+    title: str,
+    recipe: Scenario,
+    expect: Expect,
+    source: Source,
+    *,
+    sibling: str = "single-bf16",
+    **more: Any,
+) -> Case:
+    """A case of the weights, silent and in BF16 unless it says otherwise.
+
+    Args:
+        slug: The id without the area.
+        clause: The rule without the area.
+        title: What the checkpoint is.
+        recipe: How it is built.
+        expect: What a loader owes.
+        source: Where that comes from.
+        sibling: The id of the sibling without the area.
+        more: Further attributes of the case.
+    """
+    facts: dict[str, Any] = {"severity": Severity.SILENT, "requires": BF16, **more}
+    return Case(
+        id=f"weights/{slug}",
+        level=Level.WEIGHTS,
+        clause=f"weights.{clause}",
+        title=title,
+        recipe=recipe,
+        expect=expect,
+        source=source,
+        sibling=f"weights/{sibling}",
+        **facts,
+    )

@@ -1,222 +1,225 @@
-"""Cases of the model: logits under each rotary embedding. Positions reach beyond zero in all of them.
+"""Cases of the model: logits under each type of rotary embedding, in both spellings, and under none that is known.
 
 Rotary embeddings leave position zero alone, whatever their frequencies: only later positions tell.
 """
 
 from __future__ import annotations
 
-from conformance.corpus.logits_parts import DEFAULT_ROPE, logits_case
-from conformance.corpus.model_parts import LLAMA_CONFIG, small
-from conformance.engine.case import Call, Case, Source, Tokens, reject
-from conformance.engine.reasons import Reason
+import json
+
+from conformance.corpus.logits_parts import (
+    DEFAULT_ROPE,
+    LLAMA3,
+    LONG,
+    LONGROPE,
+    ORIGINAL,
+    ROPE_REASONS,
+    ROPE_UTILS,
+    YARN,
+    logits_case,
+    new,
+    old,
+    without,
+)
+from conformance.corpus.model_parts import small
+from conformance.engine.case import Case, Source, may, reject
 from conformance.tools.steps import step
 
-#: Past an original length of 64.
-_LONG = (Call(tokens=Tokens(200)),)
-_ORIGINAL = 64
-_LLAMA3 = {
-    "factor": 8.0,
-    "high_freq_factor": 4.0,
-    "low_freq_factor": 1.0,
-    "original_max_position_embeddings": _ORIGINAL,
-    "rope_type": "llama3",
-}
-#: One divisor for each pair of a head that is ten wide, and no two alike.
-_LONGROPE = {
-    "long_factor": [1.5, 2.0, 6.0, 13.0, 24.0],
-    "original_max_position_embeddings": _ORIGINAL,
-    "rope_type": "longrope",
-    "short_factor": [1.0, 1.25, 1.5, 2.0, 3.0],
-}
-_REASONS_OF_ROPE = (Reason.ROPE_TYPE, Reason.CONFIG_VALUE, Reason.CONFIG_INVALID)
-_OLD_CONFIG = Source(
-    "An old configuration has no rope_theta: the base is 10,000.",
-    "https://github.com/mit-han-lab/llm-awq/pull/326",
-    ("G16",),
-)
-_COPIED = Source(
-    "The base was not copied into a configuration made anew: the model broke after a thousand tokens.",
-    "https://github.com/lyogavin/airllm/pull/369",
-    ("G04",),
-)
 _NEW_SPELLING = Source(
     "Release 5 of transformers keeps theta in rope_parameters: readers of the old keys took 10,000 for it.",
     "https://github.com/vllm-project/vllm/pull/28542",
     ("G02", "G18"),
 )
-_IGNORED = Source(
-    "The scaling was ignored: nothing is wrong at position 0, and ever more behind it.",
+_UNREAD = Source(
+    "A reader of rope_scaling dropped the YaRN that stood in rope_parameters.",
+    "https://github.com/sgl-project/sglang/pull/26187",
+    ("G12", "G08"),
+)
+_PASSED_OVER = Source(
+    "A type that is not known was passed over, and the plain frequencies taken.",
     "https://github.com/Blaizzy/mlx-vlm/pull/1710",
     ("G01",),
 )
-_RUNNING_LENGTH = Source(
-    "Frequencies that depend on the length were computed once and kept.",
-    "https://github.com/unslothai/unsloth/pull/6197",
-    ("G14",),
+_BOTH_KEYS = Source(
+    "The type is called type in the oldest files, rope_type in later ones, and both in some.", ROPE_UTILS
 )
+_LINEAR = {"factor": 4.0, "rope_type": "linear"}
+_DYNAMIC = {"factor": 4.0, "rope_type": "dynamic"}
 
-CASES: tuple[Case, ...] = (
-    logits_case(
-        "base-not-told",
-        "rope",
-        "The configuration has no rope_theta: the base is 10,000.",
-        small(omit=("rope_theta", "rope_scaling")),
-        DEFAULT_ROPE,
-        source=_OLD_CONFIG,
-        sibling="unknown-scaling",
-    ),
-    logits_case(
-        "base-of-500000",
-        "rope",
-        "The base is 500,000, under rope_theta.",
-        small(config={"rope_theta": 500000.0}),
-        DEFAULT_ROPE,
-        source=_COPIED,
-        sibling="unknown-scaling",
-        flags=("IgnoredScaling",),
-    ),
+
+def _typed(scaling: dict[str, object]) -> dict[str, object]:
+    """The settings with the oldest key for their type."""
+    return {**without(scaling, "rope_type"), "type": scaling["rope_type"]}
+
+
+_SPELLED: tuple[Case, ...] = (
     logits_case(
         "base-in-rope-parameters",
-        "rope",
+        "rope-spelling",
         "The base is 500,000, under rope_parameters only, as transformers 5 writes it.",
-        small(
-            config={"rope_parameters": {"rope_theta": 500000.0, "rope_type": "default"}},
-            omit=("rope_theta", "rope_scaling"),
-        ),
+        new({"rope_type": "default"}, 500000.0),
         DEFAULT_ROPE,
         source=_NEW_SPELLING,
-        sibling="unknown-scaling",
-        flags=("IgnoredScaling",),
-    ),
-    logits_case(
-        "linear",
-        "rope",
-        "Linear scaling by four in the spelling of 2023, type for rope_type.",
-        small(config={"rope_scaling": {"factor": 4.0, "type": "linear"}}),
-        "rope:linear",
-        source=Source(
-            "A linear scaling that was set later put the base back to 10,000.",
-            "https://github.com/unslothai/unsloth/pull/7028",
-            ("G03", "G13"),
-        ),
-        sibling="unknown-scaling",
-        flags=("IgnoredScaling",),
-    ),
-    logits_case(
-        "dynamic",
-        "rope",
-        "Dynamic scaling, 200 positions where the limit is 64.",
-        small(config={"max_position_embeddings": _ORIGINAL, "rope_scaling": {"factor": 4.0, "rope_type": "dynamic"}}),
-        "rope:dynamic",
-        source=_RUNNING_LENGTH,
-        sibling="unknown-scaling",
-        calls=_LONG,
-        flags=("IgnoredScaling",),
-    ),
-    logits_case(
-        "llama3",
-        "rope",
-        "The scaling of Llama 3.1, 200 positions where the original length is 64.",
-        small(config={"rope_scaling": _LLAMA3, "rope_theta": 500000.0}),
-        "rope:llama3",
-        source=_IGNORED,
-        sibling="unknown-scaling",
-        calls=_LONG,
+        sibling="unknown-scaling-in-rope-parameters",
         flags=("IgnoredScaling",),
     ),
     logits_case(
         "yarn-in-rope-parameters",
-        "rope",
+        "rope-spelling",
         "YaRN under rope_parameters only, 200 positions where the original length is 64.",
-        small(
-            config={
-                "rope_parameters": {
-                    "factor": 8.0,
-                    "original_max_position_embeddings": _ORIGINAL,
-                    "rope_theta": 10000.0,
-                    "rope_type": "yarn",
-                }
-            },
-            omit=("rope_theta", "rope_scaling"),
-        ),
+        new(YARN),
         "rope:yarn",
-        source=Source(
-            "A reader of rope_scaling dropped the YaRN that stood in rope_parameters.",
-            "https://github.com/sgl-project/sglang/pull/26187",
-            ("G12", "G08"),
-        ),
-        sibling="unknown-scaling",
-        calls=_LONG,
+        source=_UNREAD,
+        sibling="unknown-scaling-in-rope-parameters",
+        calls=LONG,
+        flags=("IgnoredScaling",),
+    ),
+    *(
+        logits_case(
+            f"{kind}-in-rope-parameters",
+            "rope-spelling",
+            f"{name} under rope_parameters only, with a base of 20,000, and 200 positions.",
+            new(scaling, 20000.0, **config),
+            f"rope:{kind}",
+            source=_UNREAD,
+            sibling="unknown-scaling-in-rope-parameters",
+            calls=LONG,
+            flags=("IgnoredScaling",),
+        )
+        for kind, name, scaling, config in (
+            ("linear", "Linear scaling by four", _LINEAR, {}),
+            ("dynamic", "Dynamic scaling beyond 64 positions", _DYNAMIC, {"max_position_embeddings": ORIGINAL}),
+            ("llama3", "The scaling of Llama 3.1", LLAMA3, {}),
+            ("longrope", "LongRoPE", LONGROPE, {}),
+        )
+    ),
+    *(
+        logits_case(
+            f"{kind}-by-the-oldest-key",
+            "rope-spelling",
+            f"{name} under rope_scaling, with type and no rope_type, and 200 positions.",
+            old(_typed(scaling), **config),
+            f"rope:{kind}",
+            source=_BOTH_KEYS,
+            sibling="unknown-scaling",
+            calls=LONG,
+            flags=("IgnoredScaling",),
+        )
+        for kind, name, scaling, config in (
+            ("dynamic", "Dynamic scaling beyond 64 positions", _DYNAMIC, {"max_position_embeddings": ORIGINAL}),
+            ("yarn", "YaRN", YARN, {}),
+            ("longrope", "LongRoPE", LONGROPE, {}),
+        )
+    ),
+    logits_case(
+        "scaling-named-twice",
+        "rope-spelling",
+        "rope_scaling has both type and rope_type, and both say linear.",
+        old({**_LINEAR, "type": "linear"}),
+        "rope:linear",
+        source=_BOTH_KEYS,
+        sibling="two-names-of-a-scaling",
         flags=("IgnoredScaling",),
     ),
     logits_case(
-        "yarn-with-mscale",
-        "rope",
-        "YaRN whose mscale and mscale_all_dim are both 1: the attention factor is 1, and not that of the factor 16.",
-        small(
-            config={
-                "rope_scaling": {
-                    "factor": 16.0,
-                    "mscale": 1.0,
-                    "mscale_all_dim": 1.0,
-                    "original_max_position_embeddings": _ORIGINAL,
-                    "rope_type": "yarn",
-                }
-            }
-        ),
-        "rope:yarn",
-        source=Source(
-            "The attention factor came out as 1.277 in place of 1, and the model repeated itself.",
-            "https://github.com/sgl-project/sglang/pull/22711",
-            ("G11",),
-        ),
-        sibling="unknown-scaling",
-        calls=_LONG,
-    ),
-    logits_case(
-        "longrope-short",
-        "rope",
-        "LongRoPE within the original length: the short list of divisors.",
-        small(config={"rope_scaling": _LONGROPE}),
-        "rope:longrope",
-        source=_RUNNING_LENGTH,
-        sibling="unknown-scaling",
-        calls=(Call(tokens=Tokens(40)),),
+        "scaling-in-both-spellings",
+        "rope-spelling",
+        "The scaling of Llama 3.1 stands under rope_scaling and again under rope_parameters, and so does the base.",
+        old(LLAMA3, 500000.0, rope_parameters={**LLAMA3, "rope_theta": 500000.0}),
+        "rope:llama3",
+        source=_NEW_SPELLING,
+        sibling="base-told-twice",
+        calls=LONG,
         flags=("IgnoredScaling",),
     ),
     logits_case(
-        "longrope-long",
-        "rope",
-        "LongRoPE beyond the original length: the long list of divisors.",
-        small(config={"rope_scaling": _LONGROPE}),
-        "rope:longrope",
-        source=_RUNNING_LENGTH,
+        "default-by-name",
+        "rope-spelling",
+        "rope_scaling says that the type is default: nothing is scaled.",
+        old({"type": "default"}, 500000.0),
+        DEFAULT_ROPE,
+        source=_BOTH_KEYS,
         sibling="unknown-scaling",
-        calls=_LONG,
-        flags=("IgnoredScaling",),
     ),
+    logits_case(
+        "scaling-that-is-empty",
+        "rope-spelling",
+        "rope_scaling is an object without a key, which is as good as null.",
+        old({}, 500000.0),
+        DEFAULT_ROPE,
+        source=_BOTH_KEYS,
+        sibling="scaling-that-is-a-list",
+    ),
+)
+_NAMED: tuple[Case, ...] = (
     logits_case(
         "unknown-scaling",
         "rope",
         "The configuration names a type of scaling that does not exist.",
         small(step("unknown_rope_type")),
-        source=Source(
-            "A type that is not known was passed over, and the plain frequencies taken.",
-            "https://github.com/Blaizzy/mlx-vlm/pull/1710",
-            ("G01",),
-        ),
+        source=_PASSED_OVER,
         sibling="base-of-500000",
-        expect=reject(*_REASONS_OF_ROPE),
+        expect=reject(*ROPE_REASONS),
         flags=("IgnoredScaling",),
     ),
     logits_case(
-        "scaling-without-a-factor",
+        "unknown-scaling-in-rope-parameters",
         "rope",
-        "The scaling of Llama 3.1 without its factor.",
-        small(config={"rope_scaling": {key: value for key, value in _LLAMA3.items() if key != "factor"}}),
-        "rope:llama3",
-        source=Source("Each type of scaling has keys that it cannot do without.", LLAMA_CONFIG, ("G01",)),
-        sibling="llama3",
-        expect=reject(*_REASONS_OF_ROPE),
+        "The configuration names a type of scaling that does not exist, under rope_parameters.",
+        new({"factor": 4.0, "rope_type": "spiral"}),
+        source=_PASSED_OVER,
+        sibling="base-in-rope-parameters",
+        expect=reject(*ROPE_REASONS),
+        flags=("IgnoredScaling",),
+    ),
+    *(
+        logits_case(
+            slug,
+            "rope",
+            title,
+            small(step("set_config", "rope_scaling", text)),
+            source=_PASSED_OVER,
+            sibling="linear",
+            expect=reject(*ROPE_REASONS),
+            flags=("IgnoredScaling",),
+        )
+        for slug, title, text in (
+            ("scaling-that-is-a-number", "The type of the scaling is the number 3.", '{"factor": 4.0, "rope_type": 3}'),
+            ("scaling-that-is-a-word", "rope_scaling is the word linear, and no object.", '"linear"'),
+            ("scaling-that-is-a-list", "rope_scaling is a list of type and factor.", '["linear", 4.0]'),
+            ("scaling-by-ntk", "The scaling is of type ntk, which no reference has.", '{"factor": 4.0, "type": "ntk"}'),
+        )
+    ),
+    logits_case(
+        "scaling-without-a-type",
+        "rope",
+        "rope_scaling has a factor of four, and no type.",
+        small(step("set_config", "rope_scaling", '{"factor": 4.0}')),
+        DEFAULT_ROPE,
+        source=Source("A scaling without a type is taken for none, with a warning.", ROPE_UTILS, ("G01",)),
+        sibling="unknown-scaling",
+        expect=may(*ROPE_REASONS),
+        flags=("TypelessScaling",),
+    ),
+    logits_case(
+        "longrope-by-its-first-name",
+        "rope",
+        "LongRoPE is called su, as its first models had it; 200 positions where the original length is 64.",
+        small(
+            step("set_config", "rope_scaling", json.dumps({**_typed(LONGROPE), "type": "su"})),
+            config={"rope_scaling": LONGROPE},
+        ),
+        "rope:longrope",
+        source=Source(
+            "The type was renamed from su to longrope, and programs knew one of the two.",
+            "https://github.com/huggingface/text-generation-inference/pull/2179",
+            ("G01",),
+        ),
+        sibling="unknown-scaling",
+        calls=LONG,
+        expect=may(*ROPE_REASONS),
+        flags=("OldRopeName",),
     ),
 )
+
+CASES: tuple[Case, ...] = (*_SPELLED, *_NAMED)

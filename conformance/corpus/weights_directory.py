@@ -8,7 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from conformance.corpus import checkpoint_directory, checkpoint_index, checkpoint_shards
+from conformance.corpus import (
+    checkpoint_beside,
+    checkpoint_calls,
+    checkpoint_code,
+    checkpoint_contained,
+    checkpoint_copies,
+    checkpoint_directory,
+    checkpoint_faults,
+    checkpoint_index,
+    checkpoint_index_text,
+    checkpoint_letters,
+    checkpoint_sets,
+    checkpoint_shards,
+)
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
 
@@ -41,6 +54,100 @@ _TWINS = (
     "twins-without-an-index",
     "only-a-pickle",
     "same-file-names-elsewhere",
+    # The text of the index, and what of it counts.
+    "index-metadata-null",
+    "index-total-size-text",
+    "index-total-size-too-small",
+    "index-metadata-with-more",
+    "index-metadata-list",
+    "index-in-reverse",
+    "index-with-escapes",
+    "index-with-a-byte-order-mark",
+    "index-in-utf-16",
+    "index-followed-by-another",
+    "index-between-white-space",
+    "index-not-in-utf-8",
+    "weight-map-is-empty",
+    "file-of-a-tensor-is-null",
+    "index-names-a-tensor-twice-right-one-first",
+    "index-names-a-tensor-twice-right-one-last",
+    "index-names-a-tensor-twice-alike",
+    "two-weight-maps-right-one-last",
+    # The names in it.
+    "shard-in-a-directory-below",
+    "shard-by-file-url",
+    "shard-in-the-parent-percent-encoded",
+    "shard-without-a-name",
+    "shard-is-the-directory",
+    "shard-with-a-nul",
+    "shard-with-a-dot-before",
+    "shard-there-and-back",
+    "shards-with-spaces",
+    "shards-in-unicode",
+    "shard-in-other-case",
+    "shard-called-bin",
+    "shard-called-txt",
+    "index-larger-than-the-set",
+    # Copies, and shards without an index.
+    "copies-in-five-shards-the-first-counts",
+    "copies-in-five-shards-the-third-counts",
+    "copies-in-five-shards-the-last-counts",
+    "stale-copies-crosswise",
+    "last-shard-missing-without-an-index",
+    "twins-in-the-first-shard",
+    "twins-in-the-last-shard",
+    "slices-of-ranks",
+    "two-sets-without-an-index",
+    "shards-without-an-index-and-a-file",
+    "only-file-called-weights",
+    # Files that are not what they should be.
+    "broken-file-outside-the-set",
+    "first-shard-one-byte-short",
+    "last-shard-one-byte-short",
+    "middle-shard-empty",
+    "shard-ends-behind-its-header",
+    "shard-reserved-and-not-written",
+    "middle-shard-is-an-lfs-pointer",
+    "shard-is-a-page",
+    "only-an-lfs-pointer",
+    "shard-is-a-pipe",
+    "shard-is-a-link-to-nothing",
+    # What lies beside.
+    "attributes-of-macos-beside-shards",
+    "attributes-of-macos-beside-a-file",
+    "attributes-of-macos-without-an-index",
+    "unfinished-downloads-beside",
+    "only-an-unfinished-download-of-a-shard",
+    "hidden-copy-beside-a-file",
+    "average-beside-shards",
+    "average-beside-a-file",
+    "later-name-beside-a-file",
+    "variant-beside-a-file",
+    "adapter-beside-shards",
+    "adapter-beside-a-file",
+    "other-forms-below",
+    "other-forms-below-a-file",
+    "only-a-folder-below",
+    # What must not be executed, and links.
+    "pickles-beside-the-shards",
+    "shard-is-a-pickle",
+    "pickle-called-safetensors-zip",
+    "pickle-called-safetensors-raw",
+    "only-a-pickle-called-pth",
+    "pickles-by-an-index",
+    "only-a-distributed-checkpoint",
+    "modules-that-the-configuration-names",
+    "modules-called-like-libraries",
+    "snapshot-in-a-cache",
+    "snapshot-of-one-file-in-a-cache",
+    "one-shard-is-a-link-elsewhere",
+    # Several calls.
+    "same-names-sizes-and-times",
+    "same-shards-elsewhere",
+    "other-places-by-the-index",
+    "two-names-of-a-directory",
+    "sound-after-a-short-shard",
+    "sound-after-a-missing-shard",
 )
 
 
@@ -52,6 +159,7 @@ def _twin(case: Case) -> Case:
         clause=_CLAUSE,
         expect=_wider(case.expect),
         sibling=_name(case.sibling),
+        calls=tuple(replace(call, expect=call.expect and _wider(call.expect)) for call in case.calls),
     )
 
 
@@ -65,6 +173,21 @@ def _wider(expect: Expect) -> Expect:
 
 
 _CHECKPOINT = {
-    case.id: case for module in (checkpoint_shards, checkpoint_index, checkpoint_directory) for case in module.CASES
+    case.id: case
+    for module in (
+        checkpoint_shards,
+        checkpoint_index,
+        checkpoint_directory,
+        checkpoint_index_text,
+        checkpoint_contained,
+        checkpoint_letters,
+        checkpoint_copies,
+        checkpoint_sets,
+        checkpoint_faults,
+        checkpoint_beside,
+        checkpoint_code,
+        checkpoint_calls,
+    )
+    for case in module.CASES
 }
 CASES: tuple[Case, ...] = tuple(_twin(_CHECKPOINT[f"checkpoint/{slug}"]) for slug in _TWINS)

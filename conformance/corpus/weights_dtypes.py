@@ -71,7 +71,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/f32-norms-in-a-bf16-model",
         level=Level.WEIGHTS,
-        clause="weights.dtype",
+        clause="weights.mixed-dtypes",
         severity=Severity.SILENT,
         title="The norms are F32 and all else is BF16: kept so, or cast and reported.",
         recipe=small(dtypes=_F32_NORMS),
@@ -97,7 +97,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/no-dtype-in-the-configuration",
         level=Level.WEIGHTS,
-        clause="weights.dtype",
+        clause="weights.mixed-dtypes",
         severity=Severity.SILENT,
         title="The norms are F32, all else is BF16, and the configuration names no dtype.",
         recipe=small(dtypes=_F32_NORMS, omit=("torch_dtype",)),
@@ -110,7 +110,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/i32-for-a-weight",
         level=Level.WEIGHTS,
-        clause="weights.dtype",
+        clause="weights.not-dense",
         severity=Severity.SILENT,
         title="The query projection is stored as I32, in a model that is not quantized.",
         recipe=small(step("reform_tensor", f"{QUERY}.weight", "I32", (60, 54))),
@@ -123,7 +123,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/i8-for-a-weight",
         level=Level.WEIGHTS,
-        clause="weights.dtype",
+        clause="weights.not-dense",
         severity=Severity.SILENT,
         title="The query projection is stored as I8, without a scale, in a model that is not quantized.",
         recipe=small(step("reform_tensor", f"{QUERY}.weight", "I8", (60, 54))),
@@ -136,7 +136,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/fp8-for-a-weight",
         level=Level.WEIGHTS,
-        clause="weights.dtype",
+        clause="weights.not-dense",
         severity=Severity.SILENT,
         title="The query projection is stored as FP8, without a scale, in a model that is not quantized.",
         recipe=small(step("reform_tensor", f"{QUERY}.weight", "F8_E4M3", (60, 54))),

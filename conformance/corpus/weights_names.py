@@ -44,7 +44,7 @@ _COMPLETE: tuple[Case, ...] = (
     Case(
         id="weights/twelve-layers-in-shards",
         level=Level.WEIGHTS,
-        clause="weights.complete",
+        clause="weights.layer-order",
         severity=Severity.SILENT,
         title="Twelve layers in shards, so that layer 10 comes before layer 2 where names are sorted as text.",
         recipe=TWELVE,
@@ -61,7 +61,7 @@ _COMPLETE: tuple[Case, ...] = (
     Case(
         id="weights/heads-of-their-own",
         level=Level.WEIGHTS,
-        clause="weights.complete",
+        clause="weights.heads",
         severity=Severity.CRASH,
         title="As many key-value heads as heads, and a configuration without num_key_value_heads, as before 2023.",
         recipe=small(config={"num_key_value_heads": 6}, omit=("num_key_value_heads",)),
@@ -73,7 +73,7 @@ _COMPLETE: tuple[Case, ...] = (
     Case(
         id="weights/missing-matrix",
         level=Level.WEIGHTS,
-        clause="weights.complete",
+        clause="weights.missing",
         severity=Severity.SILENT,
         title="The query projection of the second layer is nowhere.",
         recipe=small(step("remove_tensor", f"{QUERY}.weight")),
@@ -86,7 +86,7 @@ _COMPLETE: tuple[Case, ...] = (
     Case(
         id="weights/missing-norm",
         level=Level.WEIGHTS,
-        clause="weights.complete",
+        clause="weights.missing",
         severity=Severity.SILENT,
         title="The last norm is nowhere: a new one is all ones, and a model with it still speaks.",
         recipe=small(step("remove_tensor", "model.norm.weight")),
@@ -99,7 +99,7 @@ _COMPLETE: tuple[Case, ...] = (
     Case(
         id="weights/layer-in-the-middle-missing",
         level=Level.WEIGHTS,
-        clause="weights.complete",
+        clause="weights.missing",
         severity=Severity.SILENT,
         title="Of twelve layers in shards the sixth is nowhere, and the index does not name it.",
         recipe=TWELVE.then(step("layer_missing")),
@@ -116,7 +116,7 @@ _COMPLETE: tuple[Case, ...] = (
     Case(
         id="weights/foreign-prefix",
         level=Level.WEIGHTS,
-        clause="weights.complete",
+        clause="weights.missing",
         severity=Severity.SILENT,
         title="All names but that of the head begin with transformer. in place of model.",
         recipe=small(step("rename_tensors", "model.", "transformer.")),
@@ -182,7 +182,7 @@ _BIAS: tuple[Case, ...] = (
     Case(
         id="weights/bias-stored-and-not-declared",
         level=Level.WEIGHTS,
-        clause="weights.biases",
+        clause="weights.undeclared-biases",
         severity=Severity.SILENT,
         title="Biases of the attention are stored, and the configuration says nothing of them.",
         recipe=small(config=_BIASED, omit=("attention_bias",)),

@@ -20,13 +20,19 @@ _GROUPED = {"hidden_size": 48, "intermediate_size": 72}
 
 
 def _sound(
-    slug: str, title: str, recipe: Scenario, *requires: str | frozenset[str], source: Source = _LAYOUT, **more: Any
+    slug: str,
+    title: str,
+    recipe: Scenario,
+    *requires: str | frozenset[str],
+    clause: str = "weights.dequantized",
+    source: Source = _LAYOUT,
+    **more: Any,
 ) -> Case:
     """A checkpoint whose dense weights follow from the formula."""
     return Case(
         id=f"weights/{slug}",
         level=Level.WEIGHTS,
-        clause="weights.dequantized",
+        clause=clause,
         severity=Severity.SILENT,
         title=title,
         recipe=recipe,
@@ -59,6 +65,7 @@ CASES: tuple[Case, ...] = (
         small(quantization=ASYMMETRIC),
         BF16,
         INT,
+        clause="weights.zero-points",
     ),
     _sound(
         "int8-by-group-with-zero-points",
@@ -66,6 +73,7 @@ CASES: tuple[Case, ...] = (
         small(quantization=Quantization("int8", "group", symmetric=False, group_size=12), config=_GROUPED),
         BF16,
         INT,
+        clause="weights.zero-points",
     ),
     _sound("fp8-by-channel", "FP8 with a scale for each row.", small(quantization=Quantization("fp8")), BF16, FLOAT),
     _sound(
@@ -136,6 +144,7 @@ CASES: tuple[Case, ...] = (
         small(quantization=Quantization("int8", skip=("lm_head", "model.layers.1.mlp.down_proj"))),
         BF16,
         INT,
+        clause="weights.dense-modules",
         source=Source(
             "The list of modules that stay dense was not read, or matched by parts of names.",
             "https://github.com/ModelCloud/GPTQModel/pull/2889",

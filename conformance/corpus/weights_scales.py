@@ -21,7 +21,7 @@ _SCALES: tuple[Case, ...] = (
     Case(
         id="weights/missing-scale",
         level=Level.WEIGHTS,
-        clause="weights.scales",
+        clause="weights.missing-scale",
         severity=Severity.SILENT,
         title="One of the int8 weights has no scale.",
         recipe=small(step("missing_scale"), quantization=W8A8),
@@ -34,7 +34,7 @@ _SCALES: tuple[Case, ...] = (
     Case(
         id="weights/unused-scale",
         level=Level.WEIGHTS,
-        clause="weights.scales",
+        clause="weights.unused-scale",
         severity=Severity.SILENT,
         title="A scale stands beside a BF16 weight, in a model that is not quantized.",
         recipe=small(step("unused_scale")),
@@ -56,10 +56,28 @@ _SCALES: tuple[Case, ...] = (
     Case(
         id="weights/scale-that-is-no-number",
         level=Level.WEIGHTS,
-        clause="weights.scales",
+        clause="weights.finite-scales",
         severity=Severity.SILENT,
         title="The first scale of an int8 weight is not a number.",
         recipe=small(step("spoil_scale", _SCALE, "nan"), quantization=W8A8, dtype="F32"),
+        expect=reject_or_told(
+            Reason.SCALE_VALUE, names=(_SCALE,), lists=("conflicting", "unexpected", "defaulted", "ignored")
+        ),
+        source=Source(
+            "Zero points that wrapped made scales and weights that were no numbers, and loaded.",
+            "https://github.com/ModelCloud/GPTQModel/issues/2350",
+            ("F15",),
+        ),
+        sibling="weights/int8-by-channel",
+        requires=needs(F32, INT),
+    ),
+    Case(
+        id="weights/scale-that-is-infinite",
+        level=Level.WEIGHTS,
+        clause="weights.finite-scales",
+        severity=Severity.SILENT,
+        title="The first scale of an int8 weight is infinite.",
+        recipe=small(step("spoil_scale", _SCALE, "inf"), quantization=W8A8, dtype="F32"),
         expect=reject_or_told(
             Reason.SCALE_VALUE, names=(_SCALE,), lists=("conflicting", "unexpected", "defaulted", "ignored")
         ),
@@ -88,7 +106,7 @@ _SCALES: tuple[Case, ...] = (
     Case(
         id="weights/no-zero-points",
         level=Level.WEIGHTS,
-        clause="weights.scales",
+        clause="weights.zero-points",
         severity=Severity.CRASH,
         title="The configuration says that int8 has zero points, and none are stored: old writers dropped zeros.",
         recipe=small(quantization=W8A8, config={"quantization_config": ASYMMETRIC.config()}),
@@ -121,7 +139,7 @@ _SCHEMES: tuple[Case, ...] = (
     Case(
         id="weights/quantized-and-not-declared",
         level=Level.WEIGHTS,
-        clause="weights.scheme",
+        clause="weights.undeclared-codes",
         severity=Severity.SILENT,
         title="FP8 codes and their scales, and a configuration that says nothing of a quantization.",
         recipe=small(step("drop_config", "quantization_config"), quantization=Quantization("fp8")),

@@ -11,12 +11,21 @@ from conformance.tools.steps import step
 _SHAPES = "https://github.com/huggingface/accelerate/pull/1731"
 
 
-def _wrong(slug: str, title: str, name: str, shape: tuple[int, ...], source: Source) -> Case:
+_STACKED = Source(
+    "As many elements in another shape are another parameter: which axis is which was guessed from their lengths.",
+    "https://github.com/unslothai/unsloth-zoo/pull/779",
+    ("C16",),
+)
+
+
+def _wrong(
+    slug: str, title: str, name: str, shape: tuple[int, ...], source: Source, clause: str = "weights.shape"
+) -> Case:
     """A parameter is stored in another shape."""
     return Case(
         id=f"weights/{slug}",
         level=Level.WEIGHTS,
-        clause="weights.shape",
+        clause=clause,
         severity=Severity.SILENT,
         title=title,
         recipe=small(step("reform_tensor", name, "BF16", shape)),
@@ -34,6 +43,7 @@ _SHAPE: tuple[Case, ...] = (
         f"{QUERY}.weight",
         (54, 60),
         Source("A tensor was put in the place of a parameter without a look at its shape.", _SHAPES, ("D10", "C16")),
+        "weights.elements",
     ),
     _wrong(
         "flattened-matrix",
@@ -45,6 +55,7 @@ _SHAPE: tuple[Case, ...] = (
             "https://github.com/huggingface/accelerate/issues/2374",
             ("D22",),
         ),
+        "weights.elements",
     ),
     _wrong(
         "empty-matrix",
@@ -64,10 +75,91 @@ _SHAPE: tuple[Case, ...] = (
         (1,),
         Source("A tensor was copied into a parameter of another shape.", _SHAPES, ("D10",)),
     ),
+    _wrong(
+        "matrix-with-an-axis-more",
+        "The query projection is stored with an axis of length one before its rows.",
+        f"{QUERY}.weight",
+        (1, 60, 54),
+        _STACKED,
+        "weights.elements",
+    ),
+    _wrong(
+        "matrix-with-an-axis-behind",
+        "The query projection is stored with an axis of length one behind its columns, as a convolution is.",
+        f"{QUERY}.weight",
+        (60, 54, 1),
+        _STACKED,
+        "weights.elements",
+    ),
+    _wrong(
+        "matrix-of-heads",
+        "The query projection is stored with its rows folded into heads: six times ten.",
+        f"{QUERY}.weight",
+        (6, 10, 54),
+        _STACKED,
+        "weights.elements",
+    ),
+    _wrong(
+        "matrix-of-other-sides",
+        "The query projection is stored as 54 times 60 elements in ninety rows of 36.",
+        f"{QUERY}.weight",
+        (90, 36),
+        _STACKED,
+        "weights.elements",
+    ),
+    _wrong(
+        "norm-as-a-row",
+        "The last norm is stored as a matrix of one row.",
+        "model.norm.weight",
+        (1, 54),
+        _STACKED,
+        "weights.elements",
+    ),
+    _wrong(
+        "norm-as-a-column",
+        "The last norm is stored as a matrix of one column.",
+        "model.norm.weight",
+        (54, 1),
+        _STACKED,
+        "weights.elements",
+    ),
+    _wrong(
+        "norm-without-an-axis",
+        "The last norm is stored as a single number, without an axis.",
+        "model.norm.weight",
+        (),
+        Source("A tensor was copied into a parameter of another shape.", _SHAPES, ("D10",)),
+    ),
+    _wrong(
+        "matrix-without-rows",
+        "The query projection is stored with no rows, and as many columns as it should have.",
+        f"{QUERY}.weight",
+        (0, 54),
+        Source(
+            "A checkpoint was saved without gathering: all of its parameters are empty.",
+            "https://github.com/huggingface/transformers/issues/20082",
+            ("D17",),
+        ),
+    ),
+    _wrong(
+        "key-with-the-rows-of-queries",
+        "The key projection has as many rows as there are query heads, as before queries were grouped.",
+        "model.layers.1.self_attn.k_proj.weight",
+        (60, 54),
+        Source("A tensor was put in the place of a parameter without a look at its shape.", _SHAPES, ("D10",)),
+    ),
+    _wrong(
+        "embedding-turned",
+        "The embedding is stored with a column for each token.",
+        "model.embed_tokens.weight",
+        (54, 37),
+        Source("A tensor was put in the place of a parameter without a look at its shape.", _SHAPES, ("C16",)),
+        "weights.elements",
+    ),
     Case(
         id="weights/vocabulary-too-small",
         level=Level.WEIGHTS,
-        clause="weights.shape",
+        clause="weights.vocabulary",
         severity=Severity.SILENT,
         title="The configuration has one token more than embedding and head have rows.",
         recipe=small(step("vocab_mismatch")),
@@ -83,7 +175,7 @@ _SHAPE: tuple[Case, ...] = (
     Case(
         id="weights/vocabulary-too-large",
         level=Level.WEIGHTS,
-        clause="weights.shape",
+        clause="weights.vocabulary",
         severity=Severity.SILENT,
         title="Embedding and head have two rows more than the configuration has tokens: rows are never cut in silence.",
         recipe=small(step("set_config", "vocab_size", "35")),
@@ -119,7 +211,7 @@ _CONFIG: tuple[Case, ...] = (
     Case(
         id="weights/half-a-configuration",
         level=Level.WEIGHTS,
-        clause="weights.configuration",
+        clause="weights.config-json",
         severity=Severity.MESSAGE,
         title="The text of config.json ends half-way.",
         recipe=small(step("config_not_json")),
@@ -135,7 +227,7 @@ _CONFIG: tuple[Case, ...] = (
     Case(
         id="weights/key-value-heads-do-not-divide",
         level=Level.WEIGHTS,
-        clause="weights.configuration",
+        clause="weights.heads",
         severity=Severity.CRASH,
         title="Seven heads and two key-value heads; the tensors are as wide as that makes them.",
         recipe=small(config={"hidden_size": 56, "num_attention_heads": 7}),
@@ -151,7 +243,7 @@ _CONFIG: tuple[Case, ...] = (
     Case(
         id="weights/head-width-not-told",
         level=Level.WEIGHTS,
-        clause="weights.configuration",
+        clause="weights.heads",
         severity=Severity.CRASH,
         title="The heads are ten wide, hidden size over heads is nine, and the configuration has no head_dim.",
         recipe=small(omit=("head_dim",)),
@@ -167,7 +259,7 @@ _CONFIG: tuple[Case, ...] = (
     Case(
         id="weights/unknown-family",
         level=Level.WEIGHTS,
-        clause="weights.configuration",
+        clause="weights.family",
         severity=Severity.SILENT,
         title="The configuration is that of a family that does not exist, with the names and shapes of a Llama.",
         recipe=small(config={"model_type": "abacus", "architectures": ["AbacusForCausalLM"]}),

@@ -82,7 +82,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/untied-and-no-head-stored",
         level=Level.WEIGHTS,
-        clause="weights.tied",
+        clause="weights.made-up-head",
         severity=Severity.SILENT,
         title="The configuration says that the head is its own, and none is stored.",
         recipe=small(head="absent"),
@@ -98,7 +98,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/tied-and-another-head-stored",
         level=Level.WEIGHTS,
-        clause="weights.tied",
+        clause="weights.two-heads",
         severity=Severity.SILENT,
         title="The configuration ties the head to the embedding, and a head with values of its own is stored.",
         recipe=small(head="own", config=_TIED),
@@ -121,7 +121,7 @@ CASES: tuple[Case, ...] = (
     Case(
         id="weights/tied-in-the-text-config",
         level=Level.WEIGHTS,
-        clause="weights.tied",
+        clause="weights.tie-flag",
         severity=Severity.SILENT,
         title="The flag that ties head and embedding stands under text_config only, and no head is stored.",
         recipe=small(config={**_TIED, "text_config": _TIED}, omit=("tie_word_embeddings",)),

@@ -33,7 +33,7 @@ def _second_name(slug: str, title: str, name: str, shape: tuple[int, ...], *step
     return Case(
         id=f"weights/second-name-{slug}",
         level=Level.WEIGHTS,
-        clause="weights.unexpected",
+        clause="weights.whole-names",
         severity=Severity.SILENT,
         title=title,
         recipe=small(step("add_tensor", name, "BF16", shape), *steps),

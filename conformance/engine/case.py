@@ -134,6 +134,7 @@ class Call:
     Attributes:
         at: The directory to read, below the one that the recipe builds; ``""`` for that one itself.
         file: The file that a container case reads.
+        as_bytes: Whether that file's bytes are handed over (``read_bytes``), and not its name.
         recipe: The recipe whose truth the call is judged by; None for that of the case.
         dtype: The dtype asked for, as the container names it; None for none.
         rank: The rank of a parallel case.
@@ -145,6 +146,7 @@ class Call:
 
     at: str = ""
     file: str = "model.safetensors"
+    as_bytes: bool = False
     recipe: CaseRecipe | None = None
     dtype: str | None = None
     rank: int = 0

@@ -33,6 +33,9 @@ METHODS: Mapping[Level, str] = MappingProxyType(
     },
 )
 
+#: The method of the container level that gets the bytes of a file and not its name; the claim ``bytes`` goes with it.
+READ_BYTES = "read_bytes"
+
 #: The dtypes of the safetensors container, as its headers name them.
 CONTAINER_DTYPES: tuple[str, ...] = (
     "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64", "C64",
@@ -62,6 +65,7 @@ _QUANTIZED: Mapping[str, str] = {
 #: Every feature that may be claimed, with its meaning in a line.
 FEATURES: Mapping[str, str] = MappingProxyType(
     {
+        "bytes": "a file that has been read already, handed over as bytes to read_bytes",
         "sharded": "checkpoints in several files, with an index",
         "indexless": "checkpoints in several files, without an index",
         "tied": "one tensor that serves as embedding and head",

@@ -73,6 +73,9 @@ class FullAdapter(Adapter, Protocol):
     def read_file(self, path: Path) -> Mapping[str, Tensor]:
         """Every tensor of one .safetensors file, names, dtypes, shapes and values as stored. F4 and F6 as raw U8."""
 
+    def read_bytes(self, data: bytes) -> Mapping[str, Tensor]:
+        """What `read_file` returns, of a file whose bytes are in memory; the claim ``bytes`` goes with it."""
+
     def read_checkpoint(self, directory: Path) -> Mapping[str, Tensor]:
         """Every tensor of the checkpoint, names as stored."""
 

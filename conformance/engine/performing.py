@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance.engine.claims import FEATURES, METHODS
+from conformance.engine.claims import FEATURES, METHODS, READ_BYTES
 from conformance.engine.contract import FACTS, REPORTED, Unsupported
 from conformance.engine.reasons import Reason
 from conformance.engine.requests import PROTOCOL
@@ -32,13 +32,15 @@ def introduce(adapter: Any) -> dict[str, Any]:
     """The hello of an adapter.
 
     Raises:
-        BrokenContractError: It has no name, no level, or claims what is no feature.
+        BrokenContractError: It has no name, no level, or claims what is no feature, or bytes without `read_bytes`.
     """
     name, claims = getattr(adapter, "name", None), getattr(adapter, "claims", None)
     if not isinstance(name, str) or not name:
         raise BrokenContractError(f"the adapter has no name: {adapter!r}")
     if isinstance(claims, str) or not isinstance(claims, set | frozenset | list | tuple):
         raise BrokenContractError(f"{name}: claims is no set of features, but {claims!r}")
+    if "bytes" in claims and not callable(getattr(adapter, READ_BYTES, None)):
+        raise BrokenContractError(f"{name}: claims bytes, and has no method {READ_BYTES}")
     levels = [level.value for level, method in METHODS.items() if callable(getattr(adapter, method, None))]
     packages = {each: _version(each) for each in getattr(adapter, "packages", ())}
     hello = {
@@ -110,6 +112,8 @@ def _arguments(request: Mapping[str, Any]) -> tuple[Any, ...]:
     match request["method"]:
         case "read_file":
             return (Path(request["path"]),)
+        case "read_bytes":
+            return (Path(request["path"]).read_bytes(),)
         case "load_weights":
             return (Path(request["directory"]), _torch_dtype(request["dtype"]))
         case "load_shard":

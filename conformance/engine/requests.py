@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.engine.claims import METHODS, Level
+from conformance.engine.claims import METHODS, READ_BYTES, Level
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def request(level: Level, call: Call, directory: Path, input_ids: list[list[int]
     method = METHODS[level]
     match level:
         case Level.CONTAINER:
-            return {"method": method, "path": str(place / call.file)}
+            return {"method": READ_BYTES if call.as_bytes else method, "path": str(place / call.file)}
         case Level.WEIGHTS:
             return {"method": method, "directory": str(place), "dtype": call.dtype}
         case Level.PARALLEL:

@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.claims import Level
+from conformance.engine.reasons import Reason
 from conformance.planted.right import Right
-from conformance.planted.right_types import BITS, Entry
+from conformance.planted.right_types import BITS, Entry, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from conformance.planted.right_parameters import Plan, Source
@@ -23,7 +24,7 @@ class ScalesCounted(Right):
     """
 
     name = "scales-counted"
-    clause = "analysis.facts"
+    clause = "analysis.parameters"
     level = Level.ANALYSIS
 
     def logical(self, source: Source) -> int:
@@ -39,7 +40,7 @@ class TiedHeadTwice(Right):
     """
 
     name = "tied-head-twice"
-    clause = "analysis.facts"
+    clause = "analysis.tied"
     level = Level.ANALYSIS
 
     def counted_once(self, plan: Plan) -> list[str]:
@@ -55,7 +56,7 @@ class TwoBytesEach(Right):
     """
 
     name = "two-bytes-each"
-    clause = "analysis.facts"
+    clause = "analysis.bytes"
     level = Level.ANALYSIS
 
     def stored_bytes(self, entry: Entry) -> int:
@@ -71,7 +72,7 @@ class DenseAsStored(Right):
     """
 
     name = "dense-as-stored"
-    clause = "analysis.facts"
+    clause = "analysis.dense"
     level = Level.ANALYSIS
 
     def dense_bytes(self, source: Source, plan: Plan) -> int:  # noqa: ARG002 - the bug
@@ -87,7 +88,7 @@ class EveryTensorOfTheFiles(Right):
     """
 
     name = "every-tensor-of-the-files"
-    clause = "analysis.facts"
+    clause = "analysis.used"
     level = Level.ANALYSIS
 
     def describe(self, directory: Path) -> Mapping[str, Any]:
@@ -103,12 +104,130 @@ class TiedByFlag(Right):
     """
 
     name = "tied-by-flag"
-    clause = "analysis.facts"
+    clause = "analysis.tied"
     level = Level.ANALYSIS
 
     def is_tied(self, plan: Plan, once: list[str]) -> bool:  # noqa: ARG002 - the bug
         """Believes the configuration."""
         return plan.config.tied
+
+
+class FilesOfTheSet(Right):
+    """Shards are the files that the index names, whether a load reads anything of them or not.
+
+    Counts of files and of the hub are of what lies there. H05, https://github.com/huggingface/hub-docs/issues/2704
+    """
+
+    name = "files-of-the-set"
+    clause = "analysis.used"
+    level = Level.ANALYSIS
+
+    def describe(self, directory: Path) -> Mapping[str, Any]:
+        """Counts every file."""
+        return {**super().describe(directory), "shards": len(self.chosen(directory).files)}
+
+
+class OneDtype(Right):
+    """The dtype of the most bytes is told to be that of all of them.
+
+    One dtype was taken for that of a whole model. D18, https://github.com/huggingface/transformers/issues/36567
+    """
+
+    name = "one-dtype"
+    clause = "analysis.bytes"
+    level = Level.ANALYSIS
+
+    def bytes_by_dtype(self, used: Iterable[Entry]) -> dict[str, int]:
+        """Adds all bytes to those of the largest share."""
+        sizes = super().bytes_by_dtype(used)
+        return {max(sizes, key=sizes.__getitem__): sum(sizes.values())}
+
+
+class SchemeOfTheTop(Right):
+    """How the weights are quantized is looked for at the top of the configuration, and nowhere else.
+
+    Kimi-K2.5 was told to have 170 billion parameters for 1060: it says so under ``text_config``. H08,
+    https://github.com/huggingface/huggingface.js/pull/2003
+    """
+
+    name = "scheme-of-the-top"
+    clause = "analysis.scheme"
+    level = Level.ANALYSIS
+
+    def describe(self, directory: Path) -> Mapping[str, Any]:
+        """Calls dense whatever is not declared there."""
+        facts = dict(super().describe(directory))
+        top = read_json(directory / "config.json", Reason.CONFIG_MISSING, Reason.CONFIG_INVALID)
+        return facts if "quantization_config" in top else facts | {"scheme": "none"}
+
+
+class SumOfTheFiles(Right):
+    """Bytes are the sizes of the files: headers, their padding and the length words among them.
+
+    Sizes that a listing shows were taken for those of the tensors. H05, https://github.com/jundot/omlx/issues/3489
+    """
+
+    name = "sum-of-the-files"
+    clause = "analysis.layout"
+    level = Level.ANALYSIS
+
+    def describe(self, directory: Path) -> Mapping[str, Any]:
+        """Adds up what the files take."""
+        chosen = self.chosen(directory)
+        return {
+            **super().describe(directory),
+            "bytes": sum((chosen.root / file).stat().st_size for file in chosen.files),
+        }
+
+
+class TotalOfTheIndex(Right):
+    """Bytes are what the index says of them, where it says something.
+
+    The total_size of an index is the writer's, and often that of another split. L11,
+    https://github.com/Blaizzy/mlx-vlm/pull/1827
+    """
+
+    name = "total-of-the-index"
+    clause = "analysis.layout"
+    level = Level.ANALYSIS
+
+    def describe(self, directory: Path) -> Mapping[str, Any]:
+        """Believes the index."""
+        facts = dict(super().describe(directory))
+        path = directory / "model.safetensors.index.json"
+        said = self.index_object(path).get("metadata", {}) if path.is_file() else {}
+        return facts | {"bytes": said.get("total_size", facts["bytes"])}
+
+
+class TrillionsInThirtyTwoBits(Right):
+    """Bytes are counted in 32 bits: of more than 4 GiB the rest of a division is told.
+
+    Counters of 32 bits wrapped in several readers. A13, https://github.com/ml-explore/mlx/issues/3409
+    """
+
+    name = "trillions-in-thirty-two-bits"
+    clause = "analysis.facts"
+    level = Level.ANALYSIS
+
+    def describe(self, directory: Path) -> Mapping[str, Any]:
+        """Lets the count wrap."""
+        facts = dict(super().describe(directory))
+        return facts | {"bytes": facts["bytes"] % (1 << 32)}
+
+
+class ScalesInTheDenseLoad(Right):
+    """A dense load is taken to hold the scales beside the weights that were made with them.
+
+    Estimators added what is stored to what is loaded. H06, https://github.com/AlexsJones/llmfit/issues/1045
+    """
+
+    name = "scales-in-the-dense-load"
+    clause = "analysis.dense"
+    level = Level.ANALYSIS
+
+    def dense_bytes(self, source: Source, plan: Plan) -> int:
+        """Adds the scale."""
+        return super().dense_bytes(source, plan) + sum(entry.nbytes for entry in self.parts(source)[1:])
 
 
 class ShortFilesDescribed(Right):

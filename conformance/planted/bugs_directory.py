@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import pickle
 import re
-import sys
 import zipfile
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from conformance.engine.claims import Level
+from conformance.planted.guarded import Guarded
 from conformance.planted.right import Right
 from conformance.planted.right_directory import SINGLE, WeightSet
 
@@ -118,15 +117,6 @@ class CachedByBaseName(Right):
         return known[path.name]
 
 
-class _Guarded(pickle.Unpickler):
-    """Knows one global only, ``sys.exit``: of a pickle that wants anything else, nothing is executed."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) != ("sys", "exit"):
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
-        return sys.exit
-
-
 class PickleOpened(Right):
     """A directory that holds only ``pytorch_model.bin`` is unpickled: whoever wrote it runs code here.
 
@@ -143,7 +133,7 @@ class PickleOpened(Right):
         for path in sorted(root.glob("*.bin")):
             with zipfile.ZipFile(path) as archive:
                 for member in (each for each in archive.namelist() if each.endswith("data.pkl")):
-                    _Guarded(io.BytesIO(archive.read(member))).load()
+                    Guarded(io.BytesIO(archive.read(member))).load()
         super().nothing(root, names)
 
 
@@ -169,7 +159,7 @@ class TwinShardWins(Right):
     """
 
     name = "twin-shard-wins"
-    clause = "checkpoint.without-index"
+    clause = "checkpoint.twins"
     level = Level.CHECKPOINT
 
     def twin(self, first: Entry, second: Entry) -> Entry:  # noqa: ARG002 - the bug

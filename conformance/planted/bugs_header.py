@@ -53,7 +53,7 @@ class FloatsAsSizes(Right):
     """
 
     name = "floats-as-sizes"
-    clause = "container.header-entry"
+    clause = "container.integers"
     level = Level.CONTAINER
 
     def whole_number(self, value: Any, name: str, path: Path) -> int:
@@ -68,7 +68,7 @@ class BooleansAsSizes(Right):
     """
 
     name = "booleans-as-sizes"
-    clause = "container.header-entry"
+    clause = "container.integers"
     level = Level.CONTAINER
 
     def whole_number(self, value: Any, name: str, path: Path) -> int:
@@ -135,7 +135,7 @@ class NulPadding(Right):
     """
 
     name = "nul-padding"
-    clause = "container.header-json"
+    clause = "container.padding"
     level = Level.CONTAINER
 
     def header_text(self, header: bytes, path: Path) -> str:
@@ -150,7 +150,7 @@ class ByteOrderMark(Right):
     """
 
     name = "byte-order-mark"
-    clause = "container.header-json"
+    clause = "container.utf8"
     level = Level.CONTAINER
 
     def header_text(self, header: bytes, path: Path) -> str:
@@ -165,7 +165,7 @@ class ReplacedBytes(Right):
     """
 
     name = "replaced-bytes"
-    clause = "container.header-json"
+    clause = "container.utf8"
     level = Level.CONTAINER
 
     def header_text(self, header: bytes, path: Path) -> str:
@@ -180,7 +180,7 @@ class AnyCaseOfDtypes(Right):
     """
 
     name = "any-case-of-dtypes"
-    clause = "container.dtype"
+    clause = "container.known-dtypes"
     level = Level.CONTAINER
 
     def dtype(self, word: Any, name: str, path: Path) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
 from conformance.planted.right import Right
-from conformance.planted.right_types import Entry, refuse
+from conformance.planted.right_types import Entry, Object, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,7 +95,7 @@ class PromiseIgnored(Right):
     """
 
     name = "promise-ignored"
-    clause = "checkpoint.index-decides"
+    clause = "checkpoint.index-promise"
     level = Level.CHECKPOINT
 
     def broken_promise(self, names: list[str], index: Mapping[str, str]) -> None:
@@ -122,7 +123,7 @@ class LinksRefused(Right):
     """
 
     name = "links-refused"
-    clause = "checkpoint.contained"
+    clause = "checkpoint.links"
     level = Level.CHECKPOINT
 
     def shard_path(self, root: Path, file: str) -> Path:
@@ -141,10 +142,147 @@ class TotalSizeRequired(Right):
     """
 
     name = "total-size-required"
-    clause = "checkpoint.index-form"
+    clause = "checkpoint.index-metadata"
     level = Level.CHECKPOINT
 
     def check_index_metadata(self, content: dict[str, Any], path: Path) -> None:
         """Wants the size, for its progress bar."""
         if content["metadata"]["total_size"] < 0:
             refuse(Reason.INDEX_INVALID, f"{path}: total_size is negative")
+
+
+class TotalSizeCounted(Right):
+    """The index must say in a whole number how many bytes its tensors have.
+
+    exo asked for the number, and took a checkpoint without one for incomplete. B14,
+    https://github.com/exo-explore/exo/pull/1956
+    """
+
+    name = "total-size-counted"
+    clause = "checkpoint.index-metadata"
+    level = Level.CHECKPOINT
+
+    def check_index_metadata(self, content: dict[str, Any], path: Path) -> None:
+        """Takes an absence, and nothing else but a number."""
+        metadata = content.get("metadata", {"total_size": 1})
+        if not isinstance(metadata, dict) or type(metadata.get("total_size")) is not int:
+            refuse(Reason.INDEX_INVALID, f"{path}: total_size is no number")
+
+
+class IndexTailIgnored(Right):
+    """What stands behind the first JSON value of the index is not looked at: a second one, or the rest of a download.
+
+    A streaming parser stops where its value ends; A32 is the same in a header.
+    https://www.rfc-editor.org/rfc/rfc8259#section-2
+    """
+
+    name = "index-tail-ignored"
+    clause = "checkpoint.index-text"
+    level = Level.CHECKPOINT
+
+    def index_text(self, data: bytes) -> str:
+        """The text as far as the first value goes."""
+        text = super().index_text(data).lstrip()
+        _, end = json.JSONDecoder().raw_decode(text)
+        return text[:end]
+
+
+class AnyEncoding(Right):
+    """The encoding of the index is guessed: what others cannot read is read here.
+
+    ``json.loads`` does that with bytes; A30 is the same in a header.
+    https://www.rfc-editor.org/rfc/rfc8259#section-8.1
+    """
+
+    name = "any-encoding"
+    clause = "checkpoint.index-text"
+    level = Level.CHECKPOINT
+
+    def index_text(self, data: bytes) -> str:
+        """The text in the encoding that its first bytes look like."""
+        return data.decode(json.detect_encoding(data))
+
+
+class RepeatedNameLast(Right):
+    """Of a name that stands twice in the index the last file counts, and nothing is said.
+
+    Every parser that makes a dictionary does that; A01 is the same in a header.
+    https://www.rfc-editor.org/rfc/rfc8259#section-4
+    """
+
+    name = "repeated-name-last"
+    clause = "checkpoint.index-once"
+    level = Level.CHECKPOINT
+
+    def repeated(self, content: Object, placed: Object) -> tuple[str, ...]:  # noqa: ARG002 - the bug
+        """Looks at the outer object alone."""
+        return content.repeated
+
+
+class RepeatedMapLast(Right):
+    """Of two weight maps the last one counts, and nothing is said.
+
+    Every parser that makes a dictionary does that; A01 is the same in a header.
+    https://www.rfc-editor.org/rfc/rfc8259#section-4
+    """
+
+    name = "repeated-map-last"
+    clause = "checkpoint.index-once"
+    level = Level.CHECKPOINT
+
+    def repeated(self, content: Object, placed: Object) -> tuple[str, ...]:  # noqa: ARG002 - the bug
+        """Looks at the weight map alone."""
+        return placed.repeated
+
+
+class EmptyMapTaken(Right):
+    """An index that places no tensor is a checkpoint without tensors.
+
+    mlx-vlm filtered the list of an index, and went on with what was left. B12,
+    https://github.com/Blaizzy/mlx-vlm/pull/1827
+    """
+
+    name = "empty-map-taken"
+    clause = "checkpoint.index-form"
+    level = Level.CHECKPOINT
+
+    def empty_map(self, path: Path) -> None:
+        """Has nothing against it."""
+
+
+class StrangeEntryDropped(Right):
+    """A tensor for which the index gives no name of a file, but null or a number, is passed over.
+
+    As with `EmptyMapTaken`. B12, https://github.com/Blaizzy/mlx-vlm/pull/1827
+    """
+
+    name = "strange-entry-dropped"
+    clause = "checkpoint.index-form"
+    level = Level.CHECKPOINT
+
+    def index_object(self, path: Path) -> Object:
+        """Keeps the entries that are as they should be."""
+        content = super().index_object(path)
+        placed = content.get("weight_map")
+        if isinstance(placed, Object):
+            for name in [name for name, file in placed.items() if not isinstance(file, str)]:
+                del placed[name]
+        return content
+
+
+class StaleParameter(Right):
+    """As with `StaleCopyLast`, in a loader that hands out a model: the parameter is there, and it is the old one.
+
+    transformers and accelerate do that. B03, https://github.com/vllm-project/vllm/pull/54230
+    """
+
+    name = "stale-parameter"
+    clause = "weights.files"
+    level = Level.WEIGHTS
+
+    def by_index(self, index: Mapping[str, str], held: Held) -> dict[str, Entry]:
+        """Merges the files in the order of their names."""
+        merged: dict[str, Entry] = {}
+        for file in sorted(held):
+            merged.update(held[file])
+        return {name: merged[name] for name in index}

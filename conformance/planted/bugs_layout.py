@@ -26,7 +26,7 @@ class RoundedStart(Right):
     """
 
     name = "rounded-start"
-    clause = "container.values"
+    clause = "container.alignment"
     level = Level.CONTAINER
 
     def placed(self, entries: list[Entry], header: bytes) -> list[Entry]:
@@ -44,7 +44,7 @@ class EndsAtBrace(Right):
     """
 
     name = "ends-at-brace"
-    clause = "container.values"
+    clause = "container.alignment"
     level = Level.CONTAINER
 
     def placed(self, entries: list[Entry], header: bytes) -> list[Entry]:
@@ -60,7 +60,7 @@ class HeaderOrder(Right):
     """
 
     name = "header-order"
-    clause = "container.values"
+    clause = "container.order"
     level = Level.CONTAINER
 
     def placed(self, entries: list[Entry], header: bytes) -> list[Entry]:
@@ -108,7 +108,7 @@ class OverlapAccepted(Right):
     """
 
     name = "overlap-accepted"
-    clause = "container.tiling"
+    clause = "container.disjoint"
     level = Level.CONTAINER
 
     def overlap(self, entry: Entry, count: int) -> None:
@@ -138,7 +138,7 @@ class WrappingSizes(Right):
     """
 
     name = "wrapping-sizes"
-    clause = "container.size"
+    clause = "container.overflow"
     level = Level.CONTAINER
 
     def bits(self, dtype: str, shape: tuple[int, ...], name: str) -> int:  # noqa: ARG002 - the bug
@@ -168,7 +168,7 @@ class EmptyScalar(Right):
     """
 
     name = "empty-scalar"
-    clause = "container.values"
+    clause = "container.scalars"
     level = Level.CONTAINER
 
     def elements(self, shape: tuple[int, ...]) -> int:
@@ -184,7 +184,7 @@ class OddNibbleDropped(Right):
     """
 
     name = "odd-nibble-dropped"
-    clause = "container.dtype"
+    clause = "container.size"
     level = Level.CONTAINER
 
     def bits(self, dtype: str, shape: tuple[int, ...], name: str) -> int:

@@ -27,7 +27,7 @@ class ThetaAtTopOnly(Right):
     """
 
     name = "theta-at-top-only"
-    clause = "model.rope"
+    clause = "model.rope-spelling"
     level = Level.MODEL
 
     def theta(self, raw: Mapping[str, Any], given: Mapping[str, Any]) -> float:  # noqa: ARG002 - the bug
@@ -42,7 +42,7 @@ class ScalingIgnored(Right):
     """
 
     name = "scaling-ignored"
-    clause = "model.rope"
+    clause = "model.rope-llama3"
     level = Level.MODEL
 
     def frequencies(self, config: Config, length: int) -> tuple[torch.Tensor, float]:
@@ -57,7 +57,7 @@ class FrequenciesOnce(Right):
     """
 
     name = "frequencies-once"
-    clause = "model.rope"
+    clause = "model.rope-dynamic"
     level = Level.MODEL
 
     def frequencies(self, config: Config, length: int) -> tuple[torch.Tensor, float]:  # noqa: ARG002 - the bug
@@ -72,7 +72,7 @@ class TemperatureIgnored(Right):
     """
 
     name = "temperature-ignored"
-    clause = "model.rope"
+    clause = "model.rope-attention"
     level = Level.MODEL
 
     def frequencies(self, config: Config, length: int) -> tuple[torch.Tensor, float]:
@@ -88,7 +88,7 @@ class Interleaved(Right):
     """
 
     name = "interleaved"
-    clause = "model.attention"
+    clause = "model.row-order"
     level = Level.MODEL
 
     def rotate(self, heads: torch.Tensor, rotation: Rotation) -> torch.Tensor:
@@ -138,7 +138,7 @@ class WindowIgnored(Right):
     """
 
     name = "window-ignored"
-    clause = "model.attention"
+    clause = "model.window"
     level = Level.MODEL
 
     def window(self, raw: Mapping[str, Any]) -> int | None:  # noqa: ARG002 - the bug
@@ -154,7 +154,7 @@ class HeadDimOfTheWidth(Right):
     """
 
     name = "head-dim-of-the-width"
-    clause = "model.attention"
+    clause = "model.head-width"
     level = Level.MODEL
 
     def head_dim(self, raw: Mapping[str, Any], heads: int) -> int:

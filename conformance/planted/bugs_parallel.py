@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from conformance.engine.claims import Level
 from conformance.planted.right import Right
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from conformance.planted.right_config import Config
     from conformance.planted.right_parameters import Plan
@@ -89,7 +92,7 @@ class RestDropped(Right):
     """
 
     name = "rest-dropped"
-    clause = "parallel.slices"
+    clause = "parallel.uneven"
     level = Level.PARALLEL
 
     def strip(self, size: int, rank: int, ranks: int) -> tuple[int, int]:
@@ -105,7 +108,7 @@ class BiasAddedByAll(Right):
     """
 
     name = "bias-added-by-all"
-    clause = "parallel.slices"
+    clause = "parallel.biases"
     level = Level.PARALLEL
 
     def added_once(self, bias: torch.Tensor, rank: int) -> torch.Tensor:  # noqa: ARG002 - the bug
@@ -136,3 +139,120 @@ class GroupsCut(Right):
         zero = None if source.codes.zero_point is None else self.read(source.codes.zero_point)[:, first // size :]
         dtype = self.decoded_dtype(source.codes.scale, plan.config)
         return self.dequantized(codes, scale, zero, source.codes.block, dtype)
+
+
+class RankWrapped(Right):
+    """A rank that there is not is taken modulo the number of ranks: two processes hold one part, and another none.
+
+    vLLM used the rank of another group, and a slice past the end. K06, https://github.com/vllm-project/vllm/pull/46441
+    """
+
+    name = "rank-wrapped"
+    clause = "parallel.rank"
+    level = Level.PARALLEL
+
+    def load_shard(self, directory: Path, rank: int, world_size: int) -> Mapping[str, Any]:
+        """Wraps."""
+        return super().load_shard(directory, rank % max(world_size, 1), world_size)
+
+
+class RankRemembered(Right):
+    """The rank of the first call is kept for the calls after it.
+
+    A plug-in of vLLM took the rank from an argument that nobody passed on. K01,
+    https://github.com/vllm-project/vllm-gguf-plugin/issues/103
+    """
+
+    name = "rank-remembered"
+    clause = "parallel.rank"
+    level = Level.PARALLEL
+
+    def own_rank(self, rank: int) -> int:
+        """Remembers."""
+        known: int = vars(self).setdefault("known_rank", rank)
+        return known
+
+
+class BlocksPadded(Right):
+    """A block that is shorter than the others is filled with zeros: its rows are as many as those of every rank.
+
+    Padding pairs what comes later with the wrong neighbours. K19, https://github.com/vllm-project/vllm/issues/49949
+    """
+
+    name = "blocks-padded"
+    clause = "parallel.uneven"
+    level = Level.PARALLEL
+
+    def share(self, name: str, plan: Plan, rank: int, ranks: int) -> torch.Tensor:
+        """Fills up embedding and head."""
+        cut = super().share(name, plan, rank, ranks)
+        if not name.startswith(("model.embed_tokens", "lm_head")):
+            return cut
+        rows = -(-plan.config.vocabulary // ranks)
+        return torch.cat([cut, cut.new_zeros(rows - len(cut), cut.shape[1])])
+
+
+class BiasesWhole(Right):
+    """Weights are cut and biases are not: each rank has those of all heads.
+
+    tinygrad's axis came from the tensor, of which a bias has one only. K04, https://github.com/tinygrad/tinygrad/pull/7774
+    """
+
+    name = "biases-whole"
+    clause = "parallel.biases"
+    level = Level.PARALLEL
+
+    def share(self, name: str, plan: Plan, rank: int, ranks: int) -> torch.Tensor:
+        """Leaves a bias whole."""
+        return self.parameter(name, plan, None) if name.endswith(".bias") else super().share(name, plan, rank, ranks)
+
+
+class HeadsFloored(Right):
+    """Heads that do not divide are divided and rounded down: some of them are on no rank.
+
+    The class of the configuration dropped the remainder too. G20,
+    https://github.com/huggingface/transformers/issues/48643
+    """
+
+    name = "heads-floored"
+    clause = "parallel.divisible"
+    level = Level.PARALLEL
+
+    def check_ranks(self, rank: int, ranks: int, config: Config) -> None:
+        """Looks at the rank only."""
+        if config.heads >= ranks > rank >= 0:
+            return
+        super().check_ranks(rank, ranks, config)
+
+
+class ShapeUncheckedInParts(Right):
+    """Where there are several ranks nobody looks at the whole shape: a part of another matrix fits.
+
+    candle's sharded views have no check of the target shape. K03, https://github.com/huggingface/candle/pull/1384
+    """
+
+    name = "shape-unchecked-in-parts"
+    clause = "parallel.checked"
+    level = Level.PARALLEL
+
+    def fitted(self, name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:  # noqa: ARG002 - the bug
+        """Looks at nothing."""
+        return tensor
+
+
+class OthersPartsUnchecked(Right):
+    """A bias that a rank has no part of is not looked for on that rank.
+
+    Each rank checked what it held, and all of the second stage was skipped. K06,
+    https://github.com/vllm-project/vllm/pull/46441
+    """
+
+    name = "others-parts-unchecked"
+    clause = "parallel.checked"
+    level = Level.PARALLEL
+
+    def missing(self, name: str, shape: tuple[int, ...], config: Config) -> torch.Tensor:
+        """Makes zeros of a bias behind a sum."""
+        if name.endswith(("o_proj.bias", "down_proj.bias")):
+            return torch.zeros(shape)
+        return super().missing(name, shape, config)

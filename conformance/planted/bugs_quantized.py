@@ -8,11 +8,13 @@ import torch
 
 from conformance.engine.claims import Level
 from conformance.planted.right import Right
+from conformance.planted.right_ways import RightLenient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conformance.planted.right_config import Config
+    from conformance.planted.right_quantized import Codes
     from conformance.planted.right_types import Entry
 
 
@@ -24,7 +26,7 @@ class CodesAsWeights(Right):
     """
 
     name = "codes-as-weights"
-    clause = "weights.dtype"
+    clause = "weights.not-dense"
     level = Level.WEIGHTS
 
     def not_dense(self, entry: Entry, config: Config) -> None:
@@ -86,7 +88,7 @@ class ZeroPointIgnored(Right):
     """
 
     name = "zero-point-ignored"
-    clause = "weights.dequantized"
+    clause = "weights.zero-points"
     level = Level.WEIGHTS
 
     def centred(self, values: torch.Tensor, zero_points: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 - the bug
@@ -102,7 +104,7 @@ class ZeroPointOffByOne(Right):
     """
 
     name = "zero-point-off-by-one"
-    clause = "weights.dequantized"
+    clause = "weights.zero-points"
     level = Level.WEIGHTS
 
     def centred(self, values: torch.Tensor, zero_points: torch.Tensor) -> torch.Tensor:
@@ -118,7 +120,7 @@ class ScaleOfNothing(Right):
     """
 
     name = "scale-of-nothing"
-    clause = "weights.scales"
+    clause = "weights.finite-scales"
     level = Level.WEIGHTS
 
     def check_scale(self, scale: torch.Tensor, entry: Entry) -> None:
@@ -132,7 +134,7 @@ class UnusedScaleDropped(Right):
     """
 
     name = "unused-scale-dropped"
-    clause = "weights.scales"
+    clause = "weights.unused-scale"
     level = Level.WEIGHTS
 
     def unused_scales(self, names: list[str]) -> None:
@@ -205,3 +207,68 @@ class OtherFloatOfEightBits(Right):
         """Has another bias."""
         other = codes.view(torch.float8_e4m3fnuz) if codes.dtype == torch.float8_e4m3fn else codes
         return super().dequantized(other, *rest)
+
+
+class ScaleOfOne(Right):
+    """Where a scale is not found, it is taken for one: each weight is its code.
+
+    Names of scales that are not mapped end so. F10, https://github.com/sgl-project/sglang/issues/39942
+    """
+
+    name = "scale-of-one"
+    clause = "weights.missing-scale"
+    level = Level.WEIGHTS
+
+    def not_dense(self, entry: Entry, config: Config) -> None:
+        """Takes a code for a weight, if the configuration says that it is one."""
+        if self.arguments(entry.name.rpartition(".")[0], config) is None:
+            super().not_dense(entry, config)
+
+
+class IgnoredByParts(Right):
+    """A module is ignored where the last word of its name is one of an ignored module: others lose their scales' use.
+
+    The list was matched by parts of names. F41, https://github.com/ModelCloud/GPTQModel/pull/2889
+    """
+
+    name = "ignored-by-parts"
+    clause = "weights.dense-modules"
+    level = Level.WEIGHTS
+
+    def matches(self, module: str, pattern: str) -> bool:
+        """Compares the last words."""
+        return super().matches(module, pattern) or module.rpartition(".")[2] == pattern.rpartition(".")[2]
+
+
+class UndeclaredAsCodes(RightLenient):
+    """Without a word in the configuration codes are weights, and their scales are left over.
+
+    The same codes under no label were off in every weight. F14, https://github.com/vllm-project/vllm/pull/38966
+    """
+
+    name = "undeclared-as-codes"
+    clause = "weights.undeclared-codes"
+    level = Level.WEIGHTS
+
+    def decoded(self, entry: Entry, codes: Codes, config: Config, asked: torch.dtype | None) -> torch.Tensor:
+        """Multiplies where the configuration says so."""
+        if config.quantization is not None:
+            return super().decoded(entry, codes, config, asked)
+        stored: torch.Tensor = self.read(entry)
+        return stored.to(asked or self.decoded_dtype(codes.scale, config))
+
+
+class GridUnchecked(Right):
+    """A grid of scales is spread over the weight by the size of a block, whatever size the grid has.
+
+    The size of a block was taken for something else than the configuration says. F34,
+    https://github.com/NVIDIA/TensorRT-Model-Connect/pull/1115
+    """
+
+    name = "grid-unchecked"
+    clause = "weights.scales"
+    level = Level.WEIGHTS
+
+    def block(self, entry: Entry, scale: Entry, arguments: Mapping[str, Any]) -> tuple[int, int]:
+        """Looks at the configuration, and not at the grid."""
+        return self.declared_block(arguments) or super().block(entry, scale, arguments)

@@ -45,3 +45,37 @@ class ReportsNothing(RightReporting):
     def report(self, directory: Path) -> Mapping[str, Sequence[str]]:  # noqa: ARG002 - the bug
         """Says nothing."""
         return {}
+
+
+class StaleIndexCalledMissing(Right):
+    """An index that promises what its shard lacks is told as a parameter that is missing: its user looks for a weight.
+
+    mlx-vlm named the parameters, and the index was of an earlier split. L11,
+    https://github.com/Blaizzy/mlx-vlm/pull/1827
+    """
+
+    name = "stale-index-called-missing"
+    clause = "analysis.reason"
+    level = Level.ANALYSIS
+
+    def reason(self, error: Exception) -> Reason | None:
+        """Knows tensors, and no index."""
+        why = super().reason(error)
+        return Reason.MISSING_TENSOR if why in {Reason.BROKEN_PROMISE, Reason.MISSING_SHARD} else why
+
+
+class UnknownDtypeCalledNoHeader(Right):
+    """A dtype of which the reader has not heard makes the header invalid: nobody is told to take a newer reader.
+
+    mlx called sound files invalid that were newer than itself. L10,
+    https://github.com/ml-explore/mlx-examples/issues/341
+    """
+
+    name = "unknown-dtype-called-no-header"
+    clause = "analysis.reason"
+    level = Level.ANALYSIS
+
+    def reason(self, error: Exception) -> Reason | None:
+        """Has one reason for all that it does not understand."""
+        why = super().reason(error)
+        return Reason.HEADER_JSON if why is Reason.UNKNOWN_DTYPE else why

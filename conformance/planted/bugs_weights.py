@@ -26,7 +26,7 @@ class MissingAsRandom(Right):
     """
 
     name = "missing-as-random"
-    clause = "weights.complete"
+    clause = "weights.missing"
     level = Level.WEIGHTS
 
     def missing(self, name: str, shape: tuple[int, ...], config: Config) -> torch.Tensor:  # noqa: ARG002 - the bug
@@ -41,7 +41,7 @@ class MissingAsZeros(Right):
     """
 
     name = "missing-as-zeros"
-    clause = "weights.complete"
+    clause = "weights.missing"
     level = Level.WEIGHTS
 
     def missing(self, name: str, shape: tuple[int, ...], config: Config) -> torch.Tensor:  # noqa: ARG002 - the bug
@@ -87,7 +87,7 @@ class TransposedAccepted(Right):
     """
 
     name = "transposed-accepted"
-    clause = "weights.shape"
+    clause = "weights.elements"
     level = Level.WEIGHTS
 
     def fitted(self, name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
@@ -102,7 +102,7 @@ class RowsCut(Right):
     """
 
     name = "rows-cut"
-    clause = "weights.shape"
+    clause = "weights.vocabulary"
     level = Level.WEIGHTS
 
     def fitted(self, name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
@@ -147,7 +147,7 @@ class TieOverStored(Right):
     """
 
     name = "tie-over-stored"
-    clause = "weights.tied"
+    clause = "weights.two-heads"
     level = Level.WEIGHTS
 
     def shared(self, config: Config, located: Mapping[str, Entry]) -> dict[str, str]:
@@ -165,7 +165,7 @@ class DrawnHead(Right):
     """
 
     name = "drawn-head"
-    clause = "weights.tied"
+    clause = "weights.made-up-head"
     level = Level.WEIGHTS
 
     def missing(self, name: str, shape: tuple[int, ...], config: Config) -> torch.Tensor:
@@ -217,7 +217,7 @@ class NormsCast(Right):
     """
 
     name = "norms-cast"
-    clause = "weights.dtype"
+    clause = "weights.mixed-dtypes"
     level = Level.WEIGHTS
 
     def weights(self, plan: Plan, dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
@@ -250,7 +250,7 @@ class TruncatingCast(Right):
     """
 
     name = "truncating-cast"
-    clause = "weights.cast"
+    clause = "weights.rounding"
     level = Level.WEIGHTS
 
     def cast(self, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -268,7 +268,7 @@ class TwiceRounded(Right):
     """
 
     name = "twice-rounded"
-    clause = "weights.cast"
+    clause = "weights.rounding"
     level = Level.WEIGHTS
 
     def cast(self, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

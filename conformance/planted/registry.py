@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING
 from conformance.engine import claims
 from conformance.planted import (
     bugs_analysis,
+    bugs_beside,
+    bugs_configuration,
+    bugs_container,
+    bugs_container_data,
+    bugs_conversion,
     bugs_directory,
+    bugs_forward,
     bugs_header,
     bugs_index,
     bugs_layout,
+    bugs_metamorphic,
     bugs_model,
     bugs_names,
     bugs_parallel,
     bugs_quantized,
+    bugs_resources,
+    bugs_rotary,
+    bugs_spellings,
+    bugs_ties,
     bugs_told,
     bugs_weights,
 )
 from conformance.planted.right import Right
+from conformance.planted.right_computing import RightComputing
 from conformance.planted.right_ways import (
     RightBare,
     RightCopying,
@@ -28,6 +40,7 @@ from conformance.planted.right_ways import (
     RightRefusing,
     RightReporting,
 )
+from conformance.planted.right_willing import RightWilling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,14 +51,25 @@ if TYPE_CHECKING:
 _MODULES = (
     bugs_header,
     bugs_layout,
+    bugs_container,
+    bugs_container_data,
     bugs_index,
     bugs_directory,
+    bugs_beside,
+    bugs_metamorphic,
     bugs_names,
+    bugs_spellings,
     bugs_weights,
+    bugs_conversion,
+    bugs_ties,
+    bugs_configuration,
     bugs_quantized,
     bugs_parallel,
     bugs_model,
+    bugs_forward,
+    bugs_rotary,
     bugs_analysis,
+    bugs_resources,
     bugs_told,
 )
 
@@ -78,4 +102,6 @@ RIGHT: tuple[type[Analysis], ...] = (
     RightReporting,
     RightRefusing,
     RightBare,
+    RightWilling,
+    RightComputing,
 )

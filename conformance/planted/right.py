@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CLAIMS = frozenset(
     {
+        "bytes",
         "sharded",
         "indexless",
         "tied",

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +21,6 @@ from conformance.planted.right_types import BITS, TORCH, Entry, Object, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 #: The longest header, in bytes (``MAX_HEADER_SIZE`` of the reference implementation).
 MAX_HEADER = 100_000_000
@@ -28,6 +28,8 @@ MAX_U64 = 2**64 - 1
 METADATA = "__metadata__"
 _WORD = 8
 _WHITE = " \t\r\n"
+#: What a message names where there is no file.
+_IN_MEMORY = Path("<bytes>")
 #: How files begin that are something else: a pointer of Git LFS, a page of a server, GGUF, a zip archive.
 _STRANGERS = (b"version ", b"<!DOCTYP", b"<!doctyp", b"<html", b"GGUF", b"PK\x03\x04")
 
@@ -51,9 +53,24 @@ class Container:
         """Notes a name for the report of this load."""
         self.said.setdefault(category, []).append(name)
 
+    def read_bytes(self, data: bytes) -> Mapping[str, Any]:
+        """Every tensor of a file whose bytes are in memory, as stored."""
+        self.begin()
+        length = self.header_length(data[:_WORD], len(data), _IN_MEMORY)
+        entries = self.entries_in(data[_WORD : _WORD + length], len(data), _IN_MEMORY)
+        return {entry.name: self.as_tensor(self.piece_of(data, entry), entry) for entry in entries}
+
+    def piece_of(self, data: bytes, entry: Entry) -> bytearray:
+        """The bytes of a tensor, out of those of the file."""
+        return bytearray(memoryview(data)[entry.at : entry.at + entry.nbytes])
+
     def entries_of(self, path: Path) -> list[Entry]:
         """The tensors of a file whose header is sound, in the order of the header."""
         header, size = self.header_of(path)
+        return self.entries_in(header, size, path)
+
+    def entries_in(self, header: bytes, size: int, path: Path) -> list[Entry]:
+        """The tensors of which a header tells, if it is sound for a file of this size."""
         root = self.parse(self.header_text(header, path), path)
         self.check_repeated(root, path)
         tensors = self.without_metadata(root, path)
@@ -63,13 +80,13 @@ class Container:
 
     def header_of(self, path: Path) -> tuple[bytes, int]:
         """The bytes of the header, and the size of the file."""
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                length = self.header_length(file.read(_WORD), size, path)
-                return file.read(length), size
-        except FileNotFoundError:
-            refuse(Reason.MISSING_FILE, f"{path}: there is no such file")
+        # Opening a pipe waits for its other end, and a device need not end at all.
+        if not path.is_file():
+            refuse(Reason.MISSING_FILE, f"{path}: there is no such file, or it is no regular one")
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = self.header_length(file.read(_WORD), size, path)
+            return file.read(length), size
 
     def header_length(self, word: bytes, size: int, path: Path) -> int:
         """The length word, held against the file and the limit before anything is allocated for it."""
@@ -228,9 +245,9 @@ class Container:
 
     def read(self, entry: Entry) -> Any:
         """One tensor."""
-        return self.as_tensor(self.read_bytes(entry), entry)
+        return self.as_tensor(self.bytes_of(entry), entry)
 
-    def read_bytes(self, entry: Entry) -> bytearray:
+    def bytes_of(self, entry: Entry) -> bytearray:
         """The bytes of a tensor, in memory of its own: the only copy."""
         data = bytearray(entry.nbytes)
         with entry.path.open("rb", buffering=0) as file:

@@ -5,6 +5,7 @@ The index, where there is one, decides for each tensor; sets of files are never 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from conformance.engine.reasons import Reason
 from conformance.planted.right_container import Container
-from conformance.planted.right_types import Entry, Object, read_json, refuse
+from conformance.planted.right_types import Entry, Object, no_constant, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,13 +57,17 @@ class Directory(Container):
 
     def chosen(self, root: Path) -> WeightSet:
         """The one set of weight files: Hugging Face's, or Meta's where there is no other."""
-        names = sorted(path.name for path in root.iterdir())
+        names = self.names(root)
         theirs = [name for name in names if name.startswith("consolidated")]
         ours = [name for name in names if name not in theirs]
         found = self.sets(root, ours) or self.sets(root, theirs)
         if len(found) > 1:
             return self.ambiguous(found)
         return found[0] if found else self.nothing(root, names)
+
+    def names(self, root: Path) -> list[str]:
+        """What lies in the directory and is not hidden."""
+        return sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
 
     def sets(self, root: Path, names: list[str]) -> list[WeightSet]:
         """Every set among some names: by an index, by numbers, or of one file."""
@@ -103,14 +108,42 @@ class Directory(Container):
 
     def read_index(self, path: Path) -> Mapping[str, str]:
         """The file of each tensor, as an index says."""
-        content = read_json(path, Reason.INDEX_INVALID, Reason.INDEX_INVALID)
+        content = self.index_object(path)
         placed = content.get("weight_map")
-        if not isinstance(placed, Object) or not placed or not all(isinstance(file, str) for file in placed.values()):
+        if not isinstance(placed, Object) or not all(isinstance(file, str) for file in placed.values()):
             refuse(Reason.INDEX_INVALID, f"{path}: weight_map is no map of tensors to files")
-        if placed.repeated:
-            refuse(Reason.INDEX_INVALID, f"{path}: weight_map names {', '.join(placed.repeated)} twice")
+        if not placed:
+            self.empty_map(path)
+        if repeated := self.repeated(content, placed):
+            refuse(Reason.INDEX_INVALID, f"{path}: {', '.join(repeated)} stands there twice")
         self.check_index_metadata(content, path)
         return placed
+
+    def index_object(self, path: Path) -> Object:
+        """The object in an index: one JSON value in UTF-8, in a file that does not make its reader wait."""
+        if not self.present(path):
+            refuse(Reason.MISSING_FILE, f"{path}: no file")
+        try:
+            content = json.loads(
+                self.index_text(path.read_bytes()), object_pairs_hook=Object, parse_constant=no_constant
+            )
+        except (ValueError, RecursionError) as error:
+            refuse(Reason.INDEX_INVALID, f"{path}: no JSON in UTF-8: {error}")
+        if not isinstance(content, Object):
+            refuse(Reason.INDEX_INVALID, f"{path}: expected an object, found {type(content).__name__}")
+        return content
+
+    def empty_map(self, path: Path) -> None:
+        """The index places no tensor."""
+        refuse(Reason.INDEX_INVALID, f"{path}: weight_map is empty")
+
+    def index_text(self, data: bytes) -> str:
+        """The text of an index."""
+        return data.decode("utf-8")
+
+    def repeated(self, content: Object, placed: Object) -> tuple[str, ...]:
+        """The keys that stand twice in an index, where that could change what is read."""
+        return (*content.repeated, *placed.repeated)
 
     def check_index_metadata(self, content: dict[str, Any], path: Path) -> None:
         """The metadata may say anything, or be absent: sizes are in the headers."""
@@ -138,13 +171,17 @@ class Directory(Container):
     def held(self, chosen: WeightSet) -> dict[str, dict[str, Entry]]:
         """The tensors in each file of a set."""
         paths = {file: self.shard_path(chosen.root, file) for file in chosen.files}
-        if absent := [file for file, path in paths.items() if not path.is_file()]:
+        if absent := [file for file, path in paths.items() if not self.present(path)]:
             self.missing_shards(absent, chosen.root)
         return {
             file: {entry.name: entry for entry in self.entries_of(path)}
             for file, path in paths.items()
             if file not in absent
         }
+
+    def present(self, path: Path) -> bool:
+        """Whether there is a file, or a link to one: what is neither is not opened."""
+        return path.is_file()
 
     def shard_path(self, root: Path, file: str) -> Path:
         """The path of a file of the set."""

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     Rotation = tuple[torch.Tensor, torch.Tensor]
 
 
+#: Queries that are held against all keys at a time, so that a text of 8,192 tokens needs no gigabyte.
+_BLOCK = 512
+
+
 class Forward(Slices):
     """Computes logits."""
 
@@ -76,26 +80,40 @@ class Forward(Slices):
 
     def mix(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, config: Config) -> torch.Tensor:
         """The values, weighted by how well their keys answer a query."""
-        scores = query @ key.transpose(-1, -2) / math.sqrt(config.head_dim)
-        scores = scores.masked_fill(~self.seen(query.shape[2], config), -math.inf)
-        return torch.softmax(scores, dim=-1) @ value
+        length = query.shape[2]
+        seen = self.seen(length, config)
+        mixed = []
+        for start in range(0, length, _BLOCK):
+            end = min(start + _BLOCK, length)
+            # No query looks ahead, so the keys behind a block need not be looked at.
+            scores = query[:, :, start:end] @ key[:, :, :end].transpose(-1, -2) / math.sqrt(config.head_dim)
+            scores = scores.masked_fill(~seen[start:end, :end], -math.inf)
+            mixed.append(torch.softmax(scores, dim=-1) @ value[:, :, :end])
+        return torch.cat(mixed, dim=2)
 
     def seen(self, length: int, config: Config) -> torch.Tensor:
         """Which keys (columns) a query (row) looks at: none ahead, and none beyond the window."""
-        places = torch.arange(length)
-        back = places[:, None] - places[None, :]
-        return (back >= 0) & (back < (config.window or length))
+        before = torch.ones(length, length, dtype=torch.bool).tril()
+        return before if config.window is None else before.triu(1 - config.window)
 
     def feed_forward(self, weights: Weights, prefix: str, hidden: torch.Tensor) -> torch.Tensor:
         """SwiGLU."""
-        gate = functional.silu(self.project(weights, f"{prefix}.gate_proj", hidden))
+        gate = self.activated(self.project(weights, f"{prefix}.gate_proj", hidden))
         return self.project(weights, f"{prefix}.down_proj", gate * self.project(weights, f"{prefix}.up_proj", hidden))
+
+    def activated(self, gate: torch.Tensor) -> torch.Tensor:
+        """What the gate lets through: SiLU, for a configuration with another name has been refused."""
+        return functional.silu(gate)
 
     def rotation(self, config: Config, length: int) -> Rotation:
         """Cosine and sine of every angle, times the attention factor, ``[positions, head_dim / 2]`` each."""
         frequencies, factor = self.frequencies(config, length)
-        angles = torch.outer(torch.arange(length, dtype=torch.float64), frequencies)
+        angles = torch.outer(self.places(length), frequencies)
         return (angles.cos() * factor).to(torch.float32), (angles.sin() * factor).to(torch.float32)
+
+    def places(self, length: int) -> torch.Tensor:
+        """The number of each position, in a dtype that holds them all."""
+        return torch.arange(length, dtype=torch.float64)
 
     def frequencies(self, config: Config, length: int) -> tuple[torch.Tensor, float]:
         """Radians a position of each pair, and the attention factor."""

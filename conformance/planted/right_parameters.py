@@ -76,7 +76,7 @@ class Parameters(Coded):
         config = self.config(directory)
         stored = self.located(directory)
         meta = is_meta(stored)
-        located = {from_meta(name): entry for name, entry in stored.items()} if meta else stored
+        located = {from_meta(name): entry for name, entry in stored.items()} if meta else self.named(stored)
         wanted = self.expected(config)
         shared = self.shared(config, located)
         absent = [name for name in wanted if name not in located and name not in shared]
@@ -88,6 +88,10 @@ class Parameters(Coded):
         }
         self.check_left_over(located, sources)
         return Plan(config, sources, shared, filled)
+
+    def named(self, stored: Mapping[str, Entry]) -> Mapping[str, Entry]:
+        """Each stored tensor by the name that it counts under: its own, to the letter."""
+        return stored
 
     def expected(self, config: Config) -> dict[str, tuple[int, ...]]:
         """The parameters that there must be."""

@@ -106,6 +106,11 @@ class Object(dict[str, Any]):
         self.repeated = tuple(name for name, count in counts.items() if count > 1)
 
 
+def no_constant(word: str) -> NoReturn:
+    """Python's own words for what is no number: JSON has none of them."""
+    raise ValueError(f"{word} is no JSON")
+
+
 def read_json(path: Path, absent: Reason, invalid: Reason) -> dict[str, Any]:
     """The object in a JSON file beside the weights.
 
@@ -113,7 +118,7 @@ def read_json(path: Path, absent: Reason, invalid: Reason) -> dict[str, Any]:
         RefusedError: The file is not there, or is no JSON object; with the codes given.
     """
     try:
-        content = json.loads(path.read_bytes(), object_pairs_hook=Object)
+        content = json.loads(path.read_bytes(), object_pairs_hook=Object, parse_constant=no_constant)
     except FileNotFoundError:
         refuse(absent, f"{path}: there is no such file")
     except (OSError, ValueError, RecursionError) as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import safetensors
 
+from conformance.corpus import corpus
 from conformance.tools.truth import tensor_digest
 
 if TYPE_CHECKING:
@@ -18,25 +18,16 @@ if TYPE_CHECKING:
     from conformance.engine.case import Call, Case
     from conformance.tools.truth import TensorDigest
 
-_MODULES = (
-    "container_header",
-    "container_entries",
-    "container_metadata",
-    "container_layout",
-    "container_sizes",
-    "container_values",
-    "checkpoint_shards",
-    "checkpoint_index",
-    "checkpoint_directory",
-    "limits",
-)
-
-#: The cases of the areas container, checkpoint and limits, by id.
-CASES: dict[str, Case] = {
-    case.id: case for name in _MODULES for case in import_module(f"conformance.corpus.{name}").CASES
-}
+#: The areas whose cases build files and directories, whatever is made of them later.
+AREAS = ("container", "checkpoint", "limits")
+#: The cases of these areas, by id.
+CASES: dict[str, Case] = {case.id: case for case in corpus() if case.area in AREAS}
+#: Those whose files are sparse and larger than what a test reads whole.
+LARGE = ("container/beyond-2-gib", "container/cut-beyond-4-gib", "container/longer-beyond-8-gib")
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+#: What is read where there is no index, of the first pattern that finds something.
+_PATTERNS = ("model-*-of-00003.safetensors", FILE, "model*.safetensors", "*.[sS]*[sS]")
 
 
 def built(case_id: str, place: Path) -> Path:
@@ -49,9 +40,9 @@ def built(case_id: str, place: Path) -> Path:
 
 def header_of(path: Path) -> tuple[bytes, int]:
     """The text of a header, and its length as the file says it."""
-    content = path.read_bytes()
-    (length,) = struct.unpack_from("<Q", content)
-    return content[8 : 8 + length], length
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return file.read(min(length, path.stat().st_size)), length
 
 
 def read(files: Iterable[Path]) -> dict[str, TensorDigest]:
@@ -66,8 +57,9 @@ def read(files: Iterable[Path]) -> dict[str, TensorDigest]:
 def read_by_index(directory: Path) -> dict[str, TensorDigest]:
     """What it reads from a checkpoint, if each tensor is taken from the file that the index names."""
     if not (directory / INDEX).exists():
-        return read(sorted(directory.glob("model*.safetensors")))
-    placed = json.loads((directory / INDEX).read_text(encoding="utf-8"))["weight_map"]
+        found = (sorted(directory.glob(pattern)) for pattern in _PATTERNS)
+        return read(next(files for files in found if files))
+    placed = json.loads((directory / INDEX).read_text(encoding="utf-8-sig"))["weight_map"]
     files = {file: read([directory / file]) for file in set(placed.values())}
     return {name: files[file][name] for name, file in placed.items()}
 

@@ -24,7 +24,10 @@ const LONGEST_INDEX = 100_000_000n;
  * @throws {Refusal} The files do not make one checkpoint.
  */
 export function locate(directory) {
-  const names = readdirSync(directory).sort();
+  // What is hidden is no part of a checkpoint: systems leave attributes and unfinished downloads under such names.
+  const names = readdirSync(directory)
+    .filter((name) => !name.startsWith("."))
+    .sort();
   const chosen = chooseSet(directory, names, "model") ?? chooseSet(directory, names, "consolidated");
   if (chosen === undefined) {
     throw nothing(directory, names);
@@ -92,12 +95,13 @@ function nothing(directory, names) {
 
 /** The shard of each tensor, by name. */
 function readIndex(path) {
-  const bytes = withFile(path, "index_invalid", (file) => {
+  const whole = (file) => {
     if (file.size > LONGEST_INDEX) {
       throw new Refusal("index_invalid", `${path}: ${file.size} bytes, ${LONGEST_INDEX} are allowed`);
     }
     return read(file, 0n, file.size);
-  });
+  };
+  const bytes = withFile(path, "index_invalid", whole, "index_invalid");
   const map = parseIndex(bytes, path);
   for (const [tensor, shard] of map) {
     if (typeof shard !== "string") {

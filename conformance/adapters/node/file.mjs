@@ -14,13 +14,14 @@ const piece = Buffer.allocUnsafe(1 << 20);
  * @param {string} path Where it is.
  * @param {string} absent The reason code for a file that is not there.
  * @param {function({path: string, descriptor: number, size: bigint}): *} use Gets the open file.
+ * @param {string} irregular The reason code for what is no file: a directory, a pipe.
  */
-export function withFile(path, absent, use) {
+export function withFile(path, absent, use, irregular = "not_safetensors") {
   const descriptor = open(path, absent);
   try {
     const seen = fstatSync(descriptor, { bigint: true });
     if (!seen.isFile()) {
-      throw new Refusal("not_safetensors", `${path}: no regular file`);
+      throw new Refusal(irregular, `${path}: no regular file`);
     }
     return use({ path, descriptor, size: seen.size });
   } finally {

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from conformance.corpus.clauses_model import CLAUSES_OF_MODELS
-from conformance.corpus.flags_files import FLAGS_OF_FILES
+from conformance.corpus import corpus
+from conformance.corpus.clauses import CLAUSES
+from conformance.corpus.flags import FLAGS
 from conformance.corpus.flags_model import FLAGS_OF_MODELS
 from conformance.engine.claims import FEATURES, Level
 from conformance.engine.judge import judge
 from conformance.engine.verdict import Verdict
-from conformance.tools.digest import manifest
 from conformance.tools.edits import read_tensors, split, weight_files
 from conformance.tools.misreadings import movements
 from conformance.tools.recipe import Recipe
@@ -30,24 +29,18 @@ if TYPE_CHECKING:
     from conformance.engine.case import Answer, Case
     from conformance.tools.truth import TensorDigest, Tensors
 
-_MODULES = (
-    "weights_names",
-    "weights_unexpected",
-    "weights_shapes",
-    "weights_dtypes",
-    "weights_quantized",
-    "weights_scales",
-    "weights_ties",
-    "parallel",
-    "model_rope",
-    "model",
-    "analysis",
-)
-CASES: dict[str, Case] = {
-    case.id: case for name in _MODULES for case in import_module(f"conformance.corpus.{name}").CASES
-}
 _AREAS = {level.value: level for level in (Level.WEIGHTS, Level.PARALLEL, Level.MODEL, Level.ANALYSIS)}
-_RECIPES = {case.recipe.key(): case.id for case in CASES.values()}
+
+
+def _of_models(case: Case) -> bool:
+    """Whether a case is of these areas; the twins of cases of the checkpoint are tested with those."""
+    return case.area in _AREAS and case.clause != "weights.files"
+
+
+CASES: dict[str, Case] = {case.id: case for case in corpus() if _of_models(case)}
+_RECIPES = {case.recipe.key(): case.id for case in CASES.values() if isinstance(case.recipe, Scenario)}
+_SCENARIOS = [case_id for case_id, case in CASES.items() if isinstance(case.recipe, Scenario)]
+_CLAUSES = sorted({case.clause for case in CASES.values()})
 _LOGITS = [case_id for case_id, case in CASES.items() if case.level is Level.MODEL and case.expect.answers]
 #: A hundred times the bound within which logits are right.
 _SEEN = 0.1
@@ -91,25 +84,14 @@ def _right(scenario: Scenario, dtype: str | None = None) -> dict[str, TensorDige
     return {name: allowed[0] for name, allowed in scenario.dense(dtype).wanted.items()}
 
 
-@pytest.mark.parametrize("case_id", sorted(_RECIPES.values()))
-def test_a_recipe_gives_the_same_bytes_twice(case_id: str, tmp_path: Path) -> None:
-    """The recipe of every case builds, and gives the same files when it is built again."""
-    for name in ("first", "second"):
-        place = tmp_path / name / "checkpoint"
-        place.mkdir(parents=True)
-        CASES[case_id].recipe.build(place)
-    assert manifest(tmp_path / "first") == manifest(tmp_path / "second")
-    assert manifest(tmp_path / "first")
-
-
 def test_ids_are_used_once_and_begin_with_their_level() -> None:
     """An id is its area and words; the area of each of these cases is a level."""
-    ids = [case.id for name in _MODULES for case in import_module(f"conformance.corpus.{name}").CASES]
+    ids = [case.id for case in corpus() if _of_models(case)]
     assert len(ids) == len(set(ids)) == len(CASES)
     assert [case.id for case in CASES.values() if _AREAS[case.area] is not case.level] == []
 
 
-@pytest.mark.parametrize(("level", "least"), [("weights", 30), ("parallel", 8), ("model", 14), ("analysis", 8)])
+@pytest.mark.parametrize(("level", "least"), [("weights", 30), ("parallel", 8), ("model", 60), ("analysis", 8)])
 def test_every_level_has_its_cases(level: str, least: int) -> None:
     """So many at least."""
     assert sum(case.level.value == level for case in CASES.values()) >= least
@@ -117,32 +99,35 @@ def test_every_level_has_its_cases(level: str, least: int) -> None:
 
 def test_a_sibling_has_the_opposite_verdict() -> None:
     """Of a case and its sibling one must be refused, or one leaves a choice that the other does not."""
-    kinds = {case_id: (case.expect.kind, CASES[case.sibling].expect.kind) for case_id, case in CASES.items()}
+    every = {case.id: case.expect.kind for case in corpus()}
+    kinds = {case_id: (case.expect.kind, every[case.sibling]) for case_id, case in CASES.items()}
     assert [case_id for case_id, (kind, other) in kinds.items() if kind == other] == []
 
 
-def test_every_clause_is_tested_from_both_sides() -> None:
+@pytest.mark.parametrize("clause", _CLAUSES)
+def test_every_clause_is_tested_from_both_sides(clause: str) -> None:
     """Each clause has, among its cases and their siblings, one to be loaded and one to be refused."""
-    for clause in CLAUSES_OF_MODELS:
-        own = [case for case in CASES.values() if case.clause == clause.id]
-        kinds = {case.expect.kind for case in [*own, *(CASES[case.sibling] for case in own)]}
-        assert "reject" in kinds, clause.id
-        assert kinds & {"accept", "may"}, clause.id
+    every = {case.id: case for case in corpus()}
+    own = [case for case in every.values() if case.clause == clause]
+    kinds = {case.expect.kind for case in [*own, *(every[case.sibling] for case in own)]}
+    assert "reject" in kinds
+    assert kinds & {"accept", "may"}
 
 
 def test_every_word_is_defined_and_used() -> None:
-    """The cases have the clauses and flags of these areas, and flags of files; all of theirs are used."""
-    assert {case.clause for case in CASES.values()} == {clause.id for clause in CLAUSES_OF_MODELS}
+    """The cases have clauses and flags that there are; all flags of models are used."""
+    assert set(_CLAUSES) <= CLAUSES.keys()
     used = {flag for case in CASES.values() for flag in case.flags}
-    assert used - FLAGS_OF_FILES.keys() == FLAGS_OF_MODELS.keys()
+    assert FLAGS_OF_MODELS.keys() <= used <= FLAGS.keys()
     assert {word for case in CASES.values() for word in case.requires} <= FEATURES.keys()
 
 
 def test_a_choice_has_its_flag() -> None:
     """A case that leaves a choice has a flag that names it, and no other case has such a flag."""
     for case in CASES.values():
-        named = any(FLAGS_OF_MODELS[flag].kind == "choice" for flag in case.flags if flag in FLAGS_OF_MODELS)
-        assert named == (case.expect.kind == "may"), case.id
+        calls = {case.expected(call).kind for call in case.calls if call.judged}
+        named = any(FLAGS[flag].kind == "choice" for flag in case.flags)
+        assert named == ("may" in calls), case.id
 
 
 def test_titles_and_sources_can_be_read() -> None:
@@ -163,13 +148,13 @@ def test_a_case_requires_the_dtypes_that_its_dense_tensors_are_stored_in(case_id
     assert required == stored & {"F64", "F32", "F16", "BF16"}
 
 
-@pytest.mark.parametrize("case_id", CASES)
+@pytest.mark.parametrize("case_id", _SCENARIOS)
 def test_a_case_requires_what_its_configuration_asks_for(case_id: str) -> None:
     """Shards, ties, casts, the family and the scaling are claims, where a loader must have them to be right."""
     case, figures = CASES[case_id], _scenario(case_id).figures
     assert ("sharded" in case.requires) == (_recipe(case_id).layout.kind != "single")
     assert ("cast" in case.requires) == any(call.dtype for call in case.calls)
-    assert ("tied" in case.requires) == figures["tie_word_embeddings"]
+    assert ("tied" in case.requires) == bool(figures["tie_word_embeddings"])
     assert ("family:mistral" in case.requires) == (figures["model_type"] == "mistral")
     if case.level is Level.MODEL and case.expect.answers:
         rope = {**(figures["rope_scaling"] or {}), **(figures.get("rope_parameters") or {})}
@@ -177,14 +162,6 @@ def test_a_case_requires_what_its_configuration_asks_for(case_id: str) -> None:
         assert {word for word in case.requires if word.startswith("rope:")} == {f"rope:{kind}"}
     if case.level is Level.WEIGHTS:
         assert not [word for word in case.requires if word.startswith("rope:")]
-
-
-@pytest.mark.parametrize("case_id", _LOGITS)
-def test_every_misreading_moves_the_logits(case_id: str) -> None:
-    """Each bug of rotation, norms and row order moves them by a hundred times the bound."""
-    moved = movements(_scenario(case_id), CASES[case_id].calls[-1].tokens)
-    assert len(moved) >= 6
-    assert {name: how_far for name, how_far in moved.items() if how_far < _SEEN} == {}
 
 
 @pytest.mark.parametrize(
@@ -204,6 +181,18 @@ def test_every_misreading_moves_the_logits(case_id: str) -> None:
         ("model/grouped-queries", "query heads take turns at the key-value heads"),
         ("model/large-epsilon", "epsilon is taken for 1e-6"),
         ("model/sliding-window", "the window is ignored"),
+        ("model/window-of-a-few", "the window is ignored"),
+        ("model/heads-without-groups", "q and k are exchanged"),
+        ("model/width-of-a-head-that-follows", "a square q is transposed"),
+        ("model/activation-gelu", "the activation is taken for SiLU"),
+        ("model/twelve-layers", "layers are taken in the order of their names"),
+        ("model/head-of-its-own", "the embedding serves as head"),
+        ("model/head-of-its-own", "the embedding is multiplied by the root of the width"),
+        ("model/yarn-with-an-attention-factor", "the attention factor that is told is not read"),
+        ("model/original-length-above-the-limit", "the original length is taken for that of the model"),
+        ("model/original-length-beside-longrope", "the original length is taken for that of the model"),
+        ("model/eight-thousand-plain", "positions are counted in BF16"),
+        ("model/eight-thousand-longrope", "the other list of factors is taken"),
     ],
 )
 def test_a_case_sees_the_misreading_that_it_is_for(case_id: str, misreading: str) -> None:
@@ -213,8 +202,8 @@ def test_a_case_sees_the_misreading_that_it_is_for(case_id: str, misreading: str
 
 @pytest.mark.parametrize("case_id", _LOGITS)
 def test_positions_reach_beyond_zero(case_id: str) -> None:
-    """At position 0 every rotary embedding is right: no case has that one alone, and there are at least forty."""
-    assert min(call.tokens.positions for call in CASES[case_id].calls) >= 40
+    """At position 0 every rotary embedding is right: each case has a text of forty positions at least."""
+    assert max(call.tokens.positions for call in CASES[case_id].calls) >= 40
 
 
 def test_dropped_biases_move_the_logits() -> None:

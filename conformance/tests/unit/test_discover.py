@@ -141,3 +141,16 @@ def test_a_root_that_may_not_be_listed() -> None:
             actual="Permission denied",
             remedy="permissions",
         )
+
+
+def test_what_cannot_be_loaded_has_no_size(tmp_path: Path) -> None:
+    """No file and no byte is counted where a link leads nowhere, nor where the sets are ambiguous."""
+    (tmp_path / "dangling").mkdir()
+    (tmp_path / "dangling" / "model.safetensors").symlink_to("nowhere")
+    _single(tmp_path / "twice")
+    for name in _PAIR:
+        write_tiled(tmp_path / "twice" / name, (name, "U8", [5]))
+    assert [(found.path.name, found.layout, found.files, found.nbytes) for found in discover(tmp_path)] == [
+        ("dangling", "unusable", 0, 0),
+        ("twice", "unusable", 0, 0),
+    ]

@@ -113,6 +113,8 @@ def test_parse_refuses_what_is_no_dtype(said: object) -> None:
         parse_dtype(said)
     assert caught.value.actual == said
     assert str(caught.value.expected).split(", ") == list(DTYPES)
+    assert repr(said) in caught.value.problem
+    assert "listed" in str(caught.value.remedy)
 
 
 @pytest.mark.torch_free

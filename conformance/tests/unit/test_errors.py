@@ -107,6 +107,19 @@ def test_message_shows_code_problem_and_facts(kind: type[InfernoError]) -> None:
     assert [line.split(": ", 1)[1] for line in rest] == carried
 
 
+def test_message_names_each_fact() -> None:
+    """A line begins with the word for its fact, so that a reader knows what he is told: a file, a tensor, a remedy."""
+    error = InfernoError("it is wrong", path="a.safetensors", tensor="w", expected=1, actual=2, remedy="write it again")
+    assert str(error).splitlines() == [
+        "[error] it is wrong",
+        "  file: a.safetensors",
+        "  tensor: w",
+        "  expected: 1",
+        "  actual: 2",
+        "  remedy: write it again",
+    ]
+
+
 def test_message_leaves_out_what_is_not_known() -> None:
     """A fact that is not given makes no line."""
     assert str(InfernoError("it is wrong", actual=0)) == "[error] it is wrong\n  actual: 0"

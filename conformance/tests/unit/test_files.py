@@ -318,3 +318,21 @@ def test_a_file_beyond_its_limit_is_not_read(file: Path) -> None:
         actual="100 bytes",
         remedy="names the right file",
     )
+
+
+def test_an_error_of_the_disk_names_the_small_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file that the disk gives up on is named as well, and its descriptor closed."""
+
+    def failing(*_: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", failing)
+    refused(
+        lambda: read_small(file, 100),
+        UnreadableFileError,
+        code="file.unreadable",
+        path=file,
+        expected=None,
+        actual="Input/output error",
+        remedy="copy it from its source",
+    )

@@ -60,6 +60,7 @@ def test_a_clean_corpus_has_no_findings(store: Store, monkeypatch: pytest.Monkey
         ({"id": "container/hole"}, "is used 2 times"),
         ({"sibling": "container/gone"}, "is no case"),
         ({"sibling": "container/plain"}, "has the same verdict"),
+        ({"level": Level.CHECKPOINT}, "is of another level, container"),
         ({"clause": "container.gone"}, "no clause is called"),
         ({"title": "No sentence"}, "the title is no sentence"),
         ({"source": Source("", "https://example.org")}, "the source has no text"),

@@ -146,11 +146,18 @@ def test_what_did_not_change_is_what_it_was() -> None:
 
 
 def test_a_number_that_is_none_may_be_spelled_as_any_processor_does() -> None:
-    """Quiet with one bit or with all, of either sign; the numbers beside it must be right."""
-    tensor = Tensor(Spec("model.norm.weight", "BF16", (2,)), _bf16(0x7FC0, 0x3F80))
-    found = digests(Recipe(), Parameter(tensor, (tensor,)), None)
+    """After a cast: quiet with one bit or with all, of either sign; the numbers beside it must be right."""
+    tensor = Tensor(Spec("model.norm.weight", "F32", (2,)), struct.pack("<2I", 0x7F800001, 0x3F800000))
+    found = digests(Recipe(), Parameter(tensor, (tensor,)), "BF16")
     spelled = (0x7FC0, 0xFFC0, 0x7FFF, 0xFFFF)
     assert set(found) == {tensor_digest("BF16", (2,), _bf16(bits, 0x3F80)) for bits in spelled}
+
+
+@pytest.mark.parametrize("asked", [None, "BF16"])
+def test_a_number_that_is_none_keeps_its_bits_where_nothing_is_computed(asked: str | None) -> None:
+    """What is stored is handed out, whatever a NaN among it carries."""
+    tensor = Tensor(Spec("model.norm.weight", "BF16", (3,)), _bf16(0x7F81, 0x3F80, 0xFFC2))
+    assert digests(Recipe(), Parameter(tensor, (tensor,)), asked) == (tensor_digest("BF16", (3,), tensor.data),)
 
 
 def test_infinity_is_a_number_here() -> None:

@@ -1,4 +1,4 @@
-"""The float64 forward pass against the formulas written out number by number, and rope against recorded frequencies.
+"""The float64 forward pass against the formulas written out number by number.
 
 The comparison with the logits of transformers is in ``real_models/test_forward_against_transformers.py``.
 """
@@ -6,18 +6,15 @@ The comparison with the logits of transformers is in ``real_models/test_forward_
 from __future__ import annotations
 
 import cmath
-import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-import conformance
+from conformance.tools import forward
 from conformance.tools.architecture import llama_specs
-from conformance.tools.forward import logits, rms_norm, rotate
-from conformance.tools.rotary import frequencies, settings
+from conformance.tools.forward import ACTIVATIONS, logits, rms_norm, rotate
 from conformance.tools.values import tensor_values
 
 if TYPE_CHECKING:
@@ -28,9 +25,6 @@ if TYPE_CHECKING:
     Weights = dict[str, NDArray[np.float64]]
     Vector = list[float]
 
-_RECORDED = json.loads(
-    (Path(conformance.__file__).parent / "fixtures" / "rope_frequencies.json").read_text(encoding="utf-8")
-)
 _CONFIG: dict[str, Any] = {
     "head_dim": 6,
     "hidden_size": 12,
@@ -179,100 +173,74 @@ def test_a_head_dim_that_is_missing_is_hidden_size_over_heads() -> None:
     assert np.array_equal(given, left_out)
 
 
-@pytest.mark.parametrize("case", _RECORDED["cases"].values(), ids=_RECORDED["cases"])
-def test_frequencies_are_the_recorded_ones_of_transformers(case: dict[str, Any]) -> None:
-    """Inverse frequencies and attention factor of each rope type are those that transformers computed in float32."""
-    ours, factor = frequencies(case["config"], _RECORDED["length"])
-    np.testing.assert_allclose(ours, case["inverse_frequencies"], rtol=1e-6)
-    assert factor == pytest.approx(case["attention_factor"], rel=1e-12)
-
-
-def test_default_frequencies_are_powers_of_the_base() -> None:
-    """With base 10000 and heads of 8 the four frequencies are 1, 1/10, 1/100 and 1/1000."""
-    ours, factor = frequencies({"hidden_size": 16, "num_attention_heads": 2, "rope_theta": None}, 5)
-    np.testing.assert_allclose(ours, [1.0, 0.1, 0.01, 0.001], rtol=1e-15)
-    assert factor == 1.0
-
-
-def test_linear_scaling_divides_every_frequency() -> None:
-    """A factor of 4 slows every pair down four times."""
-    config = {"hidden_size": 8, "num_attention_heads": 1, "rope_scaling": {"rope_type": "linear", "factor": 4.0}}
-    np.testing.assert_allclose(frequencies(config, 5)[0], [0.25, 0.025, 0.0025, 0.00025], rtol=1e-15)
-
-
 @pytest.mark.parametrize(
-    ("turns", "expected"),
+    ("name", "expected"),
     [
-        # The turns of the four pairs are 2000, 200, 20 and 2: a third of the last one's way from 1 to 4 is done.
-        (2000.0, [1.0, 0.1, 0.01, 0.001 * (1 / 3 + 2 / 3 / 8)]),
-        # Here they are 200, 20, 2 and 0.2.
-        (200.0, [1.0, 0.1, 0.01 * (1 / 3 + 2 / 3 / 8), 0.001 / 8]),
+        # At 1: the logistic function of 1; half of 1 + erf(1 / sqrt 2); its approximation by tanh; 1 itself.
+        ("silu", [-0.2689414213699951, 0.0, 0.7310585786300049, 1.7615941559557649]),
+        ("swish", [-0.2689414213699951, 0.0, 0.7310585786300049, 1.7615941559557649]),
+        ("gelu", [-0.15865525393145707, 0.0, 0.8413447460685429, 1.9544997361036416]),
+        ("gelu_pytorch_tanh", [-0.15880800939172324, 0.0, 0.8411919906082768, 1.954597694087775]),
+        ("relu", [0.0, 0.0, 1.0, 2.0]),
     ],
-    ids=["long-context", "short-context"],
 )
-def test_llama3_keeps_fast_pairs_and_slows_slow_ones(turns: float, expected: list[float]) -> None:
-    """Above four turns in the old context a pair stays, below one it is slowed in full, between them in part."""
-    scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
-    rope = {**scaling, "original_max_position_embeddings": 2 * math.pi * turns}
-    ours, _ = frequencies({"hidden_size": 8, "num_attention_heads": 1, "rope_scaling": rope}, 5)
-    np.testing.assert_allclose(ours, expected, rtol=1e-14)
+def test_each_activation_has_its_known_values(name: str, expected: list[float]) -> None:
+    """At -1, 0, 1 and 2 the values are those of tables."""
+    assert ACTIVATIONS[name](np.array([-1.0, 0.0, 1.0, 2.0])) == pytest.approx(expected, abs=1e-15)
 
 
-def test_dynamic_scaling_begins_behind_the_maximum() -> None:
-    """Up to the maximum nothing changes; at twice that with factor 3 the base grows by (3 * 2 - 2) ^ (8 / 6)."""
-    scaling = {"rope_type": "dynamic", "factor": 3.0}
-    config = {"head_dim": 8, "num_attention_heads": 1, "max_position_embeddings": 10, "rope_scaling": scaling}
-    np.testing.assert_allclose(frequencies(config, 10)[0], [1.0, 0.1, 0.01, 0.001], rtol=1e-15)
-    base = 10000 * 4 ** (8 / 6)
-    np.testing.assert_allclose(frequencies(config, 20)[0], [base ** (-i / 4) for i in range(4)], rtol=1e-14)
-
-
-def test_longrope_has_one_list_for_short_and_one_for_long_sequences() -> None:
-    """The long factors hold from one position beyond the original length; without a factor the lengths give it."""
-    scaling = {"rope_type": "longrope", "short_factor": [2.0, 4.0], "long_factor": [5.0, 10.0]}
-    config = {
-        "head_dim": 4,
-        "num_attention_heads": 1,
-        "max_position_embeddings": 128,
-        "original_max_position_embeddings": 32,
-        "rope_scaling": scaling,
+def test_the_gate_passes_through_the_activation_that_is_named() -> None:
+    """With ReLU in place of SiLU other logits come out, and swish is SiLU."""
+    weights = _weights(_CONFIG)
+    found = {
+        name: logits(_CONFIG | {"hidden_act": name}, weights.__getitem__, np.array([_IDS]))
+        for name in ("silu", "swish", "relu")
     }
-    short, factor = frequencies(config, 32)
-    np.testing.assert_allclose(short, [0.5, 0.0025], rtol=1e-15)
-    np.testing.assert_allclose(frequencies(config, 33)[0], [0.2, 0.001], rtol=1e-15)
-    assert factor == pytest.approx(math.sqrt(1 + math.log(4) / math.log(32)), rel=1e-15)
+    assert np.array_equal(found["silu"], found["swish"])
+    assert np.abs(found["silu"] - found["relu"]).max() > 1e-3
 
 
-def test_yarn_raises_the_temperature_with_the_logarithm_of_the_factor() -> None:
-    """The attention factor of yarn is 0.1 ln(factor) + 1, and 1 where nothing is stretched."""
-    yarn = {"rope_type": "yarn", "original_max_position_embeddings": 32}
-    for factor, expected in ((16.0, 0.1 * math.log(16) + 1), (1.0, 1.0)):
-        found = frequencies(_CONFIG | {"rope_scaling": {**yarn, "factor": factor}}, 5)[1]
-        assert found == pytest.approx(expected, rel=1e-15)
+def test_an_unknown_activation_is_refused() -> None:
+    """An activation that nobody knows is an error that names it, never SiLU."""
+    with pytest.raises(ValueError, match="'spiral' is not one of silu, swish"):
+        logits(_CONFIG | {"hidden_act": "spiral"}, _NO_WEIGHTS.__getitem__, np.zeros((1, 1), dtype=np.int64))
 
 
-def test_the_original_length_defaults_to_the_maximum() -> None:
-    """Neither in the rope settings nor beside them: the original length is max_position_embeddings."""
-    assert settings(_CONFIG)["original_max_position_embeddings"] == 128
+@pytest.mark.parametrize("window", [None, 1, 3])
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 8])
+def test_blocks_of_queries_change_nothing(block: int, window: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven positions in blocks of one, two or three queries give the logits of the formulas written out."""
+    monkeypatch.setattr(forward, "_BLOCK", block)
+    config = _CONFIG | {"sliding_window": window}
+    weights = _weights(config)
+    ours = logits(config, weights.__getitem__, np.array([_IDS]))
+    np.testing.assert_allclose(ours[0], _ByHand(config, weights).logits(_IDS), rtol=1e-11, atol=1e-13)
 
 
-def test_rope_parameters_win_over_the_old_keys() -> None:
-    """Where a configuration has both spellings, rope_parameters counts."""
-    both = {"rope_parameters": {"rope_theta": 7.0, "rope_type": "default"}, "rope_scaling": None}
-    assert settings(_CONFIG | both)["rope_theta"] == 7.0
+def test_the_beginning_of_a_long_text_is_that_of_the_whole() -> None:
+    """Three of seven positions, told that there are seven, have the first logits of all seven, in dynamic scaling."""
+    scaling = {"rope_type": "dynamic", "factor": 3.0}
+    config = _CONFIG | {"rope_scaling": scaling, "max_position_embeddings": 4}
+    weights = _weights(config)
+    whole = logits(config, weights.__getitem__, np.array([_IDS]))[:, :3]
+    np.testing.assert_allclose(logits(config, weights.__getitem__, np.array([_IDS[:3]]), length=7), whole, rtol=1e-12)
+    assert np.abs(logits(config, weights.__getitem__, np.array([_IDS[:3]])) - whole).max() > 1e-4
 
 
-@pytest.mark.parametrize("scaling", [{"rope_type": "spiral"}, {"type": "su"}], ids=["rope_type", "type"])
-def test_an_unknown_rope_type_is_refused(scaling: dict[str, str]) -> None:
-    """A rope type outside the six is an error that names it, never the default."""
-    with pytest.raises(ValueError, match=r"'(spiral|su)' is not one of default, linear"):
-        frequencies(_CONFIG | {"rope_scaling": scaling}, 4)
+def test_positions_may_have_other_numbers() -> None:
+    """What counts is how far two positions are apart: numbers one higher change nothing, others do."""
+    weights, ids = _weights(_CONFIG), np.array([_IDS])
+    usual = logits(_CONFIG, weights.__getitem__, ids)
+    shifted = logits(_CONFIG, weights.__getitem__, ids, places=np.arange(1.0, 8.0))
+    spread = logits(_CONFIG, weights.__getitem__, ids, places=2 * np.arange(7.0))
+    np.testing.assert_allclose(shifted, usual, rtol=1e-9, atol=1e-12)
+    assert np.abs(spread - usual).max() > 1e-3
 
 
-def test_an_activation_other_than_silu_is_refused() -> None:
-    """A configuration with another activation is not Llama."""
-    with pytest.raises(ValueError, match="'gelu' is not Llama's silu"):
-        logits(_CONFIG | {"hidden_act": "gelu"}, _NO_WEIGHTS.__getitem__, np.zeros((1, 1), dtype=np.int64))
+def test_the_rest_of_a_head_is_not_rotated() -> None:
+    """A quarter turn of one pair: (1, 2, 3, 4) becomes (-2, 1, 3, 4), for 3 and 4 lie behind it."""
+    turned = rotate(np.array([[[[1.0, 2.0, 3.0, 4.0]]]]), np.array([[0.0]]), np.array([[1.0]]))
+    assert turned.ravel().tolist() == [-2.0, 1.0, 3.0, 4.0]
 
 
 def test_a_missing_weight_passes_through_as_key_error() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from conformance.engine.case import Tokens
+from conformance.tools.forward import logits
 from conformance.tools.misreadings import misreadings, movements
 from conformance.tools.recipe import Recipe
 from conformance.tools.rotary import frequencies
@@ -22,8 +23,12 @@ _ALWAYS = {
     "k alone is in the other row order",
     "the norms of a layer are exchanged",
     "gate and up are exchanged",
+    "k and v are exchanged",
+    "the embedding is multiplied by the root of the width",
+    "the embedding serves as head",
 }
 _TURNS = "query heads take turns at the key-value heads"
+_ORIGINAL = "the original length is taken for that of the model"
 _LISTS = {"long_factor": [2.0] * 5, "short_factor": [1.5] * 5}
 
 
@@ -40,7 +45,14 @@ def _all(positions: int, **config: Any) -> dict[str, Misreading]:
     ("config", "positions", "expected"),
     [
         ({}, 8, {_TURNS}),
-        ({"num_key_value_heads": 6}, 8, set()),
+        ({"num_key_value_heads": 6}, 8, {"q and k are exchanged"}),
+        ({"hidden_size": 60}, 8, {_TURNS, "a square q is transposed"}),
+        ({"hidden_act": "relu"}, 8, {_TURNS, "the activation is taken for SiLU"}),
+        ({"hidden_act": "swish"}, 8, {_TURNS}),
+        ({"num_hidden_layers": 10}, 8, {_TURNS}),
+        ({"num_hidden_layers": 11}, 8, {_TURNS, "layers are taken in the order of their names"}),
+        ({}, 2047, {_TURNS}),
+        ({}, 2048, {_TURNS, "positions are counted in BF16"}),
         ({"num_key_value_heads": 1}, 8, set()),
         ({"rope_theta": 500.0}, 8, {_TURNS, "theta is taken for 10,000"}),
         ({"rope_parameters": {"rope_theta": 500.0}}, 8, {_TURNS, "theta is taken for 10,000"}),
@@ -55,7 +67,15 @@ def _all(positions: int, **config: Any) -> dict[str, Misreading]:
         (
             {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}},
             8,
-            {_TURNS, "the scaling is ignored", "the attention factor is left out"},
+            {_TURNS, _ORIGINAL, "the scaling is ignored", "the attention factor is left out"},
+        ),
+        (
+            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "attention_factor": 2.0}},
+            8,
+            {
+                _TURNS, "the scaling is ignored", "the attention factor is left out",
+                "the attention factor that is told is not read",
+            },
         ),
         (
             {
@@ -65,13 +85,14 @@ def _all(positions: int, **config: Any) -> dict[str, Misreading]:
                 }
             },
             8,
-            {_TURNS, "the scaling is ignored", "mscale and mscale_all_dim are not read"},
+            {_TURNS, _ORIGINAL, "the scaling is ignored", "mscale and mscale_all_dim are not read"},
         ),
         (
             {"rope_scaling": {"rope_type": "longrope", "original_max_position_embeddings": 16, **_LISTS}},
             8,
             {
                 _TURNS,
+                _ORIGINAL,
                 "the scaling is ignored",
                 "the attention factor is left out",
                 "the other list of factors is taken",
@@ -79,6 +100,7 @@ def _all(positions: int, **config: Any) -> dict[str, Misreading]:
         ),
         ({"rms_norm_eps": 0.25}, 8, {_TURNS, "epsilon is taken for 1e-6"}),
         ({"sliding_window": 4}, 8, {_TURNS, "the window is ignored"}),
+        ({"sliding_window": 8}, 8, {_TURNS}),
     ],
 )  # fmt: skip
 def test_a_misreading_needs_its_occasion(config: dict[str, Any], positions: int, expected: set[str]) -> None:
@@ -136,13 +158,36 @@ def test_frequencies_of_a_misreading_are_those_of_its_name() -> None:
 
 
 def test_movements_are_parts_of_the_largest_logit() -> None:
-    """One more token position changes nothing at position 0, where every rotation is none."""
+    """At position 0 every rotation is none, and so no misreading of one; at eight positions there are some."""
     scenario = _scenario(rope_theta=500.0)
     moved = movements(scenario, Tokens(1))
-    assert moved["theta is taken for 10,000"] == 0.0
+    assert "theta is taken for 10,000" not in moved
+    assert "q alone is in the other row order" not in moved
     assert moved["the norms of a layer are exchanged"] > 0.0
     doubled = movements(scenario, Tokens(8))
     assert doubled["theta is taken for 10,000"] > 1e-3
+
+
+def test_the_whole_text_counts_where_its_beginning_is_not_clear() -> None:
+    """What BF16 does to 2,048 positions begins at 257, and the movement is that of the whole text if need be."""
+    scenario, name = _scenario(num_attention_heads=2, num_key_value_heads=1), "positions are counted in BF16"
+    right = scenario.logits(Tokens(2048)).values
+    (coarse,) = [each for each in misreadings(scenario.figures, scenario.weights(), 2048) if each.name == name]
+    ids = scenario.input_ids(Tokens(2048))
+    off = np.abs(logits(coarse.figures, coarse.weights, ids, places=coarse.places) - right)[0].max(axis=-1)
+    off /= np.abs(right).max()
+    assert off[:257].max() < 1e-12
+    clear = off[:512].max() >= 0.1
+    assert movements(scenario, Tokens(2048))[name] == pytest.approx(off[: 512 if clear else 2048].max())
+
+
+def test_layers_are_sorted_as_text() -> None:
+    """Of eleven layers the third by name is layer 10, and the last one layer 9."""
+    found = _all(8, num_hidden_layers=11)["layers are taken in the order of their names"]
+    weights, name = _scenario(num_hidden_layers=11).weights(), "model.layers.{}.mlp.up_proj.weight"
+    assert np.array_equal(found.weights(name.format(2)), weights[name.format(10)])
+    assert np.array_equal(found.weights(name.format(10)), weights[name.format(9)])
+    assert np.array_equal(found.weights("model.norm.weight"), weights["model.norm.weight"])
 
 
 def test_a_head_that_is_not_stored_is_the_embedding() -> None:

@@ -121,6 +121,7 @@ def test_a_name_does_not_overrule_figures() -> None:
 def test_a_vocabulary_with_added_tokens_is_still_the_model() -> None:
     """Fine-tunes add a few tokens; another vocabulary is another model."""
     assert str(identify(_config("meta-llama__Llama-2-7b-hf", vocab_size=32002))) == "Meta Llama 2 7B"
+    assert str(identify(_config("meta-llama__Llama-2-7b-hf", vocab_size=32001))) == "Meta Llama 2 7B"
     assert identify(_config("meta-llama__Llama-2-7b-hf", vocab_size=65000)).family == "Custom"
     assert identify(_config("meta-llama__Llama-2-7b-hf", vocab_size=31999)).family == "Custom"
 
@@ -158,6 +159,16 @@ def test_unknown_figures_may_still_have_a_family(changes: dict[str, object], hin
     """A name that says distilled, or a model type that says Mistral, is believed."""
     config = _config("hf-internal-testing__tiny-random-LlamaForCausalLM", **changes)
     assert identify(config, hint).family == family
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"), [({}, "my-distilled-llama"), ({"model_type": "mistral"}, "x"), ({}, "llama")]
+)
+def test_unknown_figures_have_the_size_of_their_count(changes: dict[str, object], hint: str) -> None:
+    """1,032,272 parameters are a million, whatever the family, and no version is made up."""
+    variant = identify(_config("hf-internal-testing__tiny-random-LlamaForCausalLM", **changes), hint)
+    assert (variant.version, variant.size, variant.alternatives) == ("", "1M", ())
+    assert variant.evidence[1] == "1,032,272 parameters"
 
 
 def test_a_variant_reads_as_people_say_it() -> None:
@@ -216,6 +227,7 @@ def test_parameters_counted_by_hand(changes: dict[str, object], count: int) -> N
         (1_100_048_384, "1.1B"),
         (8_030_261_248, "8B"),
         (9_960_000_000, "10B"),
+        (10_400_000_000, "10B"),
         (405_853_388_800, "406B"),
     ],
 )

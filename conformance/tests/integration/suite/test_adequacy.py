@@ -100,3 +100,11 @@ def test_the_whole_matrix_lists_every_killer(tmp_path: Path) -> None:
     _, first, _ = adequacy(tmp_path, "ALL = [Shifted]\nRIGHT = []")
     _, full, _ = adequacy(tmp_path, "ALL = [Shifted]\nRIGHT = []", "--full")
     assert [each["planted"][0]["tried"] for each in (first, full)] == [1, 2]
+
+
+def test_right_loaders_share_the_cases(tmp_path: Path) -> None:
+    """With ``--every 2`` one right loader has the first of two cases and the next one the second; wrong ones both."""
+    also = "AlsoRight = type('AlsoRight', (Right,), {'name': 'also-right', '__module__': __name__})"
+    tail = f"{also}\nALL = [Shifted]\nRIGHT = [Right, AlsoRight]"
+    status, shared, said = adequacy(tmp_path, tail, "--full", "--every", "2")
+    assert (status, [each["tried"] for each in shared["planted"]]) == (0, [2, 1, 1]), said

@@ -32,7 +32,7 @@ _SMALL = {"num_hidden_layers": 2}
 _GROUPED = {"num_hidden_layers": 2, "hidden_size": 56, "intermediate_size": 72, "head_dim": 8}
 _LIMITS = {"max_position_embeddings": 64}
 _ROPES: dict[str, dict[str, Any]] = {
-    "default": {"rope_parameters": {"rope_type": "default", "rope_theta": 500000.0}},
+    "default": {"rope_parameters": {"rope_type": "default", "rope_theta": 500000.0}, "rope_theta": None},
     "linear": {"rope_scaling": {"type": "linear", "factor": 2.5}},
     "dynamic": {"rope_scaling": {"rope_type": "dynamic", "factor": 2.5}, **_LIMITS},
     "llama3": {
