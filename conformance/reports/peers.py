@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.engine.verdict import Verdict
 from conformance.reports.comparing import check_comparable, worst_first
 from conformance.reports.markdown import facts
-from conformance.reports.markup import code, plain
+from conformance.reports.markup import code, plain, table
 from conformance.reports.words import WORDS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _introduction(reports: Sequence[Report]) -> str:
     return (
         f"Found by the cases of suite {suite}, corpus {corpus}, and written by `python -m conformance matrix`. "
         "Listed are wrong values, crashes, hangs, and invalid checkpoints that were loaded; each with the command that "
-        "shows it."
+        "shows it. The sources of the cases are in `conformance/SPEC.md`."
     )
 
 
@@ -75,8 +75,19 @@ def _section(report: Report, outcomes: Sequence[Outcome]) -> list[str]:
     counted = [f"{WORDS[each].name} {verdicts.count(each)}" for each in FINDINGS if each in verdicts]
     lines = [f"## {_title(report)}", "", f"Run on {plain(report.day)}: {', '.join(counted)}.", ""]
     for outcome in outcomes:
-        lines += [f"### {code(outcome.id)}: {WORDS[outcome.gravest].name}", "", *facts(outcome), ""]
-    return lines
+        if outcome.gravest is not Verdict.ACCEPTS_INVALID:
+            lines += [f"### {code(outcome.id)}: {WORDS[outcome.gravest].name}", "", *facts(outcome), ""]
+    accepted = [outcome for outcome in outcomes if outcome.gravest is Verdict.ACCEPTS_INVALID]
+    return [*lines, *_accepted(accepted)] if accepted else lines
+
+
+def _accepted(outcomes: Sequence[Outcome]) -> list[str]:
+    """A row a case: what was observed is always the same, that it was loaded, and there are many."""
+    command = outcomes[0].reproduce.replace(outcomes[0].id, "CASE")
+    rows = [[code(outcome.id).replace("|", "\\|"), plain(outcome.title)] for outcome in outcomes]
+    title = f"### {WORDS[Verdict.ACCEPTS_INVALID].name}"
+    told = table(["case", "what was loaded"], rows, numbers=())
+    return [title, "", f"Each is shown by {code(command)}.", "", *told, ""]
 
 
 def _title(report: Report) -> str:

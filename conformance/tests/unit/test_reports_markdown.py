@@ -96,13 +96,14 @@ def test_findings(snapshot: SnapshotAssertion) -> None:
 
 def test_every_finding_of_a_released_loader_is_listed_once() -> None:
     """Wrong values, crashes, hangs and accepted defects; neither those of our own loaders, nor what is less."""
-    told = re.findall(r"^### `(.+)`: (.+)$|^## (.+)$", findings(reports()), re.MULTILINE)
+    told = re.findall(r"^### `(.+)`: (.+)$|^## (.+)$|^\| `(.+?)` \|", findings(reports()), re.MULTILINE)
     listed: dict[str, list[tuple[str, str]]] = {}
-    for case, verdict, loader in told:
+    for case, verdict, loader, accepted in told:
         if loader:
             listed[loader] = []
         else:
-            listed[list(listed)[-1]].append((case, verdict.replace(" ", "_")))
+            named = (case, verdict.replace(" ", "_")) if case else (accepted, "accepts_invalid")
+            listed[list(listed)[-1]].append(named)
     short = {"tinygrad 0.13.0 (partial: 40 of 66 cases were run)": "tinygrad"}
     for loader, cases in listed.items():
         wrong = sample(short.get(loader, loader.split(" ")[0])).wrong
@@ -127,6 +128,14 @@ def test_a_finding_has_all_that_one_needs_to_see_it() -> None:
         "- reproduce: `python -m conformance run --loader mlx --select 'container/truncated'`\n"
         "- source: [The format of safetensors](https://github.com/safetensors/safetensors#format)"
     )
+
+
+def test_what_was_loaded_in_spite_of_a_defect_is_a_row() -> None:
+    """The case and what is wrong with it, below a command that shows each of them."""
+    loaded = Sample("peer", "1", ("container",), {"container/truncated": ("accepts_invalid", "gave 2 tensors")})
+    text = findings([report(loaded)])
+    assert "Each is shown by `python -m conformance run --loader peer --select 'CASE'`." in text
+    assert "| `container/truncated` | The file ends four bytes into a tensor of 4,000,000 |" in text
 
 
 def test_a_baseline_takes_no_finding_back() -> None:
