@@ -167,11 +167,16 @@ def test_an_error_inside_text_config_has_the_full_name() -> None:
     assert caught.value.key == "text_config.hidden_size"
 
 
-@pytest.mark.parametrize("data", [None, [], "llama", 3], ids=["null", "list", "text", "number"])
-def test_a_configuration_must_be_an_object(data: Any) -> None:
-    """Anything but an object is refused."""
-    with pytest.raises(ConfigError, match="no object"):
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [(None, "None"), ([], "a list of 0 values"), ("llama", "'llama'"), (3, "3")],
+    ids=["null", "list", "text", "number"],
+)
+def test_a_configuration_must_be_an_object(data: Any, shown: str) -> None:
+    """Anything but an object is refused, and what it is instead is told."""
+    with pytest.raises(ConfigError, match="no object") as caught:
         LlamaConfig.from_dict(data)
+    assert caught.value.actual == shown
 
 
 def test_endless_nesting_is_refused() -> None:

@@ -77,7 +77,7 @@ def test_a_fifth_is_left_to_the_plain_mutator(kind: str) -> None:
     assert 0.7 < len(mutants(kind)) / 600 < 0.85
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff" * 9, b"[" * 3000 + b"]" * 3000, b"no json"])
+@pytest.mark.parametrize("data", [b"", b"\xff" * 9, b"[" * 200_000 + b"]" * 200_000, b"no json"])
 @pytest.mark.parametrize("kind", _DOCUMENTS)
 def test_what_is_no_document_goes_to_the_plain_mutator(kind: str, data: bytes) -> None:
     """Bytes that are no document of the kind are not refused: they are mutated as bytes, unless only blanks change."""

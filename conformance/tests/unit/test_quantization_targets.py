@@ -6,7 +6,7 @@ import pytest
 
 from inferno_loader.errors import ConfigValueError
 from inferno_loader.quantization.settings import read_settings
-from inferno_loader.quantization.targets import flaw
+from inferno_loader.quantization.targets import flaw, rank
 
 pytestmark = pytest.mark.torch_free
 
@@ -23,6 +23,7 @@ _USUAL = (
     r"re:[*+]+\*\(a|b\)*",
     r"re:[]()*|]+",
     "Linear",
+    r"re:a{b{c{d{e{f{g",
     "(a+)+",
 )
 _ENDLESS = (
@@ -50,6 +51,13 @@ def test_an_expression_that_may_never_end_is_refused(target: str) -> None:
     with pytest.raises(ConfigValueError, match="repeat") as caught:
         read_settings(block)
     assert caught.value.key == "quantization_config.config_groups.g.targets"
+
+
+def test_a_full_name_beats_an_expression_which_beats_the_class() -> None:
+    """The order in which targets count is that of compressed-tensors."""
+    targets = ["Linear", "re:.*", "zoo.of.experts"]
+    assert sorted(targets, key=rank) == ["zoo.of.experts", "re:.*", "Linear"]
+    assert [rank(target) for target in targets] == [2, 1, 0]
 
 
 def test_an_expression_that_is_none_is_refused() -> None:
