@@ -5,10 +5,11 @@ Bytes alone do not tell two tensors apart: a transposed shape, or BF16 read as I
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
+import json
 from typing import TYPE_CHECKING
+
+from conformance.tools.holes import data_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,11 @@ def digest(dtype: str, shape: Sequence[int], data: bytes | memoryview) -> str:
     sha = hashlib.sha256(f"{dtype} {list(shape)}\n".encode())
     sha.update(data)
     return sha.hexdigest()
+
+
+def short_key(facts: object) -> str:
+    """16 hexadecimal digits that are the same for the same facts (what JSON can write), in every process."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def file_digest(path: Path) -> str:
@@ -67,18 +73,11 @@ def sparse_digest(path: Path) -> str:
 
 
 def _blocks_with_data(descriptor: int, size: int) -> Iterator[int]:
-    """The offsets of the blocks that are no hole."""
+    """The offsets of the blocks that are no hole, each once."""
     position = 0
-    while position < size:
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # there are no more data
-                return
-            raise
-        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+    for start, end in data_ranges(descriptor, 0, size):
         first = max(position, start // BLOCK * BLOCK)
-        position = first + -(-(end - first) // BLOCK) * BLOCK
+        position = max(first, -(-end // BLOCK) * BLOCK)
         yield from range(first, position, BLOCK)
 
 

@@ -22,18 +22,34 @@ def weight_files(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.safetensors"))
 
 
-def split(path: Path) -> tuple[dict[str, Any], bytes]:
-    """The header of a whole file, parsed, and the bytes behind it."""
+def remove_weights(directory: Path) -> None:
+    """No file of weights is there, and no index."""
+    for path in [*weight_files(directory), directory / INDEX_FILE]:
+        path.unlink(missing_ok=True)
+
+
+def split_raw(path: Path) -> tuple[bytes, bytes]:
+    """The header of a whole file as it stands, padding included, and the bytes behind it."""
     content = path.read_bytes()
     (length,) = _LENGTH.unpack_from(content)
     start = _LENGTH.size + length
-    return json.loads(content[_LENGTH.size : start]), content[start:]
+    return content[_LENGTH.size : start], content[start:]
+
+
+def join_raw(path: Path, header: bytes, data: bytes) -> None:
+    """Writes a file of `header` as it is, and `data`."""
+    path.write_bytes(_LENGTH.pack(len(header)) + header + data)
+
+
+def split(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The header of a whole file, parsed, and the bytes behind it."""
+    header, data = split_raw(path)
+    return json.loads(header), data
 
 
 def join(path: Path, header: bytes, data: bytes) -> None:
     """Writes a file of `header`, padded with spaces to a multiple of 8, and `data`."""
-    padded = header + b" " * (-len(header) % 8)
-    path.write_bytes(_LENGTH.pack(len(padded)) + padded + data)
+    join_raw(path, header + b" " * (-len(header) % 8), data)
 
 
 def compact(header: Mapping[str, Any]) -> bytes:

@@ -10,8 +10,6 @@ hand it out. Both come from the closed form of `values` and the formula of `enco
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from conformance.tools.building import Built, Expected, build
+from conformance.tools.digest import short_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -232,7 +231,7 @@ class Recipe:
     def key(self) -> str:
         """16 hexadecimal digits that are the same for the same recipe and generator, in every process."""
         facts = [GENERATOR_VERSION, asdict(replace(self, config={})), dict(self.config)]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return short_key(facts)
 
 
 _SHARDED = Recipe(layout=Layout("by_size", 200_000), config={"num_key_value_heads": 3})

@@ -7,8 +7,6 @@ The truth is that of the closed form, changed as the steps say; the files that w
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import numpy as np
 
 from conformance.tools import analysis, delivery, slicing
 from conformance.tools.building import build
+from conformance.tools.digest import short_key
 from conformance.tools.forward import logits
 from conformance.tools.recipe import Recipe
 from conformance.tools.stored import decode, parameters
@@ -57,7 +56,7 @@ class Scenario:
         """16 hexadecimal digits that are the same for the same scenario, in every process."""
         facts = [self.base.key(), [[each.way, each.arguments] for each in self.steps]]
         facts += [self.cast] if self.cast else []
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return short_key(facts)
 
     def build(self, directory: Path) -> None:
         """Builds the checkpoint in an empty directory, the same bytes every time."""
@@ -177,7 +176,7 @@ class Several:
     def key(self) -> str:
         """16 hexadecimal digits that are the same for the same parts, in every process."""
         facts = [[name, scenario.key()] for name, scenario in self.parts]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+        return short_key(facts)
 
     def build(self, directory: Path) -> None:
         """Builds each part in its directory."""

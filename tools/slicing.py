@@ -49,10 +49,10 @@ def slice_of(tensor: Tensor, figures: Mapping[str, Any], rank: int, ranks: int) 
         return Cut((tensor,)) if rank == 0 else Cut((_zeros(tensor),), optional=True)
     if part in {"q_proj", "k_proj", "v_proj"}:
         first, count = _heads(figures, rank, ranks, keys=part != "q_proj")
-        return Cut((_block(tensor, 0, first * _head_dim(figures), count * _head_dim(figures)),))
+        return Cut((block(tensor, 0, first * _head_dim(figures), count * _head_dim(figures)),))
     if part == "o_proj":
         first, count = _heads(figures, rank, ranks, keys=False)
-        return Cut((_block(tensor, 1, first * _head_dim(figures), count * _head_dim(figures)),))
+        return Cut((block(tensor, 1, first * _head_dim(figures), count * _head_dim(figures)),))
     if part in {"gate_proj", "up_proj", "embed_tokens", "lm_head"}:
         return Cut((_share(tensor, 0, rank, ranks),))
     if part == "down_proj":
@@ -79,10 +79,10 @@ def _heads(figures: Mapping[str, Any], rank: int, ranks: int, *, keys: bool) -> 
 
 def _share(tensor: Tensor, axis: int, rank: int, ranks: int) -> Tensor:
     share = -(-tensor.spec.shape[axis] // ranks)
-    return _block(tensor, axis, rank * share, share)
+    return block(tensor, axis, rank * share, share)
 
 
-def _block(tensor: Tensor, axis: int, first: int, count: int) -> Tensor:
+def block(tensor: Tensor, axis: int, first: int, count: int) -> Tensor:
     """`count` rows or columns from `first` on, as far as there are any."""
     shape = tensor.spec.shape
     cells = np.frombuffer(tensor.data, np.uint8).reshape(*shape, -1)

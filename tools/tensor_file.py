@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from conformance.tools.container import DTYPE_BITS, PT_METADATA, write_file, write_sparse
+from conformance.tools.digest import short_key
 from conformance.tools.stored import Tensor
 from conformance.tools.truth import TensorDigest
 from conformance.tools.values import tensor_bytes
@@ -50,7 +50,7 @@ class TensorFile:
         facts = {each.name: getattr(self, each.name) for each in fields(self)}
         # By hand: to take a hundred thousand of them apart with `asdict` takes seconds.
         facts["specs"] = [{"name": spec.name, "dtype": spec.dtype, "shape": spec.shape} for spec in self.specs]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return short_key(facts)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor, by name, computed; those of a sparse file whole, zeros included."""

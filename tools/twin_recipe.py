@@ -5,12 +5,11 @@ Only its facts are known: the tensors themselves are zeros throughout, and nobod
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from conformance.tools.digest import short_key
 from conformance.tools.truth import Facts
 from conformance.tools.twins import build_twin, plan_twin
 
@@ -37,7 +36,7 @@ class TwinRecipe:
     def key(self) -> str:
         """16 hexadecimal digits that are the same for the same twin, in every process."""
         facts = ["twin", self.name, [[each.way, each.arguments] for each in self.steps]]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+        return short_key(facts)
 
     def build(self, directory: Path) -> None:
         """Builds the sparse files in an empty directory, the same bytes every time."""

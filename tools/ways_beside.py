@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from conformance.tools.container import Spec, write_file
-from conformance.tools.edits import INDEX_FILE, read_tensors, weight_files, write_tensors
+from conformance.tools.edits import read_tensors, remove_weights, weight_files, write_tensors
+from conformance.tools.slicing import block
 from conformance.tools.stored import Tensor
 from conformance.tools.values import tensor_bytes
 from conformance.tools.way import Way
@@ -146,12 +147,6 @@ def arm_modules(directory: Path, *names: str) -> None:
         (directory / f"{name}.py").write_text(_MODULE.format(name=name), encoding="ascii")
 
 
-def remove_weights(directory: Path) -> None:
-    """No file of weights is there, and no index."""
-    for path in [*weight_files(directory), directory / INDEX_FILE]:
-        path.unlink(missing_ok=True)
-
-
 def rank_files(directory: Path, ranks: int) -> None:
     """Each rank has written a file with its rows of every tensor, under the names of the whole ones.
 
@@ -179,9 +174,7 @@ def _rows(tensor: Tensor, rank: int, ranks: int) -> tuple[int, Tensor]:
     """The first row of a rank's piece, and the piece."""
     rows = tensor.spec.shape[0]
     first, end = rows * rank // ranks, rows * (rank + 1) // ranks
-    width = len(tensor.data) // rows
-    spec = Spec(tensor.spec.name, tensor.spec.dtype, (end - first, *tensor.spec.shape[1:]))
-    return first, Tensor(spec, tensor.data[first * width : end * width])
+    return first, block(tensor, 0, first, end - first)
 
 
 #: The ways of this module, by name.

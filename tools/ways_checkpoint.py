@@ -16,6 +16,7 @@ from conformance.tools.edits import (
     names,
     read_tensors,
     remove,
+    remove_weights,
     store,
     weight_files,
     write_tensors,
@@ -25,7 +26,7 @@ from conformance.tools.shardplan import shard_names
 from conformance.tools.stored import Tensor, parameters
 from conformance.tools.values import tensor_bytes
 from conformance.tools.way import Way
-from conformance.tools.ways_beside import arm, remove_weights
+from conformance.tools.ways_beside import arm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from conformance.tools.edits import compact, split
+from conformance.tools.edits import compact, join_raw, split, split_raw
 from conformance.tools.way import Way
 
 if TYPE_CHECKING:
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 _LENGTH = struct.Struct("<Q")
 
 
-def _rewrite(path: Path, header: bytes, data: bytes) -> None:
-    path.write_bytes(_LENGTH.pack(len(header)) + header + data)
-
-
-def _header_text(path: Path) -> tuple[bytes, bytes]:
-    """The header as it stands, padding included, and the bytes behind it."""
-    content = path.read_bytes()
-    (length,) = _LENGTH.unpack_from(content)
-    return content[_LENGTH.size : _LENGTH.size + length], content[_LENGTH.size + length :]
-
-
 def length_word(directory: Path, file: str, value: int) -> None:
     """The length word says `value`; the rest stays."""
     path = directory / file
@@ -44,15 +33,15 @@ def length_word(directory: Path, file: str, value: int) -> None:
 def pad_header(directory: Path, file: str, before: str, after: str) -> None:
     """The JSON has no padding but `before` it and `after` it."""
     path = directory / file
-    header, data = _header_text(path)
-    _rewrite(path, before.encode() + header.strip() + after.encode(), data)
+    header, data = split_raw(path)
+    join_raw(path, before.encode() + header.strip() + after.encode(), data)
 
 
 def pad_header_to(directory: Path, file: str, length: int) -> None:
     """Spaces follow the JSON until the header has `length` bytes."""
     path = directory / file
-    header, data = _header_text(path)
-    _rewrite(path, header.strip().ljust(length), data)
+    header, data = split_raw(path)
+    join_raw(path, header.strip().ljust(length), data)
 
 
 def break_letter(directory: Path, file: str, word: str) -> None:
@@ -62,22 +51,22 @@ def break_letter(directory: Path, file: str, word: str) -> None:
         ValueError: The header does not hold it once.
     """
     path = directory / file
-    header, data = _header_text(path)
-    _rewrite(path, _replaced(path, header, word.encode(), b"\xff" + word[1:].encode()), data)
+    header, data = split_raw(path)
+    join_raw(path, _replaced(path, header, word.encode(), b"\xff" + word[1:].encode()), data)
 
 
 def set_header(directory: Path, file: str, text: str) -> None:
     """The header is `text`, whatever that is; the data stay."""
     path = directory / file
-    _, data = _header_text(path)
-    _rewrite(path, text.encode(), data)
+    _, data = split_raw(path)
+    join_raw(path, text.encode(), data)
 
 
 def indent_header(directory: Path, file: str) -> None:
     """The JSON of the header has line feeds, and spaces before and behind its values."""
     path = directory / file
     header, data = split(path)
-    _rewrite(path, json.dumps(header, indent=3, separators=(" , ", " : ")).encode(), data)
+    join_raw(path, json.dumps(header, indent=3, separators=(" , ", " : ")).encode(), data)
 
 
 def replace_text(directory: Path, file: str, old: str, new: str) -> None:
@@ -87,8 +76,8 @@ def replace_text(directory: Path, file: str, old: str, new: str) -> None:
         ValueError: The header does not hold it once.
     """
     path = directory / file
-    header, data = _header_text(path)
-    _rewrite(path, _replaced(path, header, old.encode(), new.encode()), data)
+    header, data = split_raw(path)
+    join_raw(path, _replaced(path, header, old.encode(), new.encode()), data)
 
 
 def _replaced(path: Path, header: bytes, old: bytes, new: bytes) -> bytes:
@@ -102,7 +91,7 @@ def set_entry(directory: Path, file: str, tensor: str, field: str, value: str) -
     path = directory / file
     header, data = split(path)
     header[tensor][field] = json.loads(value)
-    _rewrite(path, compact(header), data)
+    join_raw(path, compact(header), data)
 
 
 def drop_entry_field(directory: Path, file: str, tensor: str, field: str) -> None:
@@ -110,7 +99,7 @@ def drop_entry_field(directory: Path, file: str, tensor: str, field: str) -> Non
     path = directory / file
     header, data = split(path)
     del header[tensor][field]
-    _rewrite(path, compact(header), data)
+    join_raw(path, compact(header), data)
 
 
 def add_entry(directory: Path, file: str, entry: str) -> None:
@@ -118,7 +107,7 @@ def add_entry(directory: Path, file: str, entry: str) -> None:
     path = directory / file
     header, data = split(path)
     text = compact(header)[:-1]
-    _rewrite(path, text + (b"," if header else b"") + entry.encode() + b"}", data)
+    join_raw(path, text + (b"," if header else b"") + entry.encode() + b"}", data)
 
 
 def set_metadata(directory: Path, file: str, value: str | None) -> None:
@@ -126,14 +115,14 @@ def set_metadata(directory: Path, file: str, value: str | None) -> None:
     path = directory / file
     header, data = split(path)
     rest: dict[str, Any] = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    _rewrite(path, compact(rest if value is None else {"__metadata__": json.loads(value), **rest}), data)
+    join_raw(path, compact(rest if value is None else {"__metadata__": json.loads(value), **rest}), data)
 
 
 def reverse_entries(directory: Path, file: str) -> None:
     """The entries stand in the opposite order of their data."""
     path = directory / file
     header, data = split(path)
-    _rewrite(path, compact(dict(reversed(header.items()))), data)
+    join_raw(path, compact(dict(reversed(header.items()))), data)
 
 
 def nest(directory: Path, file: str, tensor: str, depth: int) -> None:
@@ -142,7 +131,7 @@ def nest(directory: Path, file: str, tensor: str, depth: int) -> None:
     header, data = split(path)
     header[tensor]["note"] = "here"
     arrays = b"[" * depth + b"]" * depth
-    _rewrite(path, compact(header).replace(b'"note":"here"', b'"note":' + arrays), data)
+    join_raw(path, compact(header).replace(b'"note":"here"', b'"note":' + arrays), data)
 
 
 def open_hole(directory: Path, file: str, tensor: str, count: int) -> None:
@@ -153,7 +142,7 @@ def open_hole(directory: Path, file: str, tensor: str, count: int) -> None:
     for name, entry in header.items():
         if name != "__metadata__" and entry["data_offsets"][0] >= here:
             entry["data_offsets"] = [offset + count for offset in entry["data_offsets"]]
-    _rewrite(path, compact(header), data[:here] + b"\xff" * count + data[here:])
+    join_raw(path, compact(header), data[:here] + b"\xff" * count + data[here:])
 
 
 def set_bytes(directory: Path, file: str, tensor: str, digits: str) -> None:
@@ -168,8 +157,8 @@ def set_bytes(directory: Path, file: str, tensor: str, digits: str) -> None:
     new = bytes.fromhex(digits)
     if len(new) != end - start:
         raise ValueError(f"{path}: {tensor} has {end - start} bytes, got {len(new)}")
-    text, _ = _header_text(path)
-    _rewrite(path, text, data[:start] + new + data[end:])
+    text, _ = split_raw(path)
+    join_raw(path, text, data[:start] + new + data[end:])
 
 
 def _bytes_set(stored: dict[str, Tensor], _file: str, tensor: str, digits: str) -> None:

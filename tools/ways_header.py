@@ -11,7 +11,7 @@ import struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from conformance.tools.edits import compact, split
+from conformance.tools.edits import compact, join_raw, split, split_raw
 from conformance.tools.way import Way
 
 if TYPE_CHECKING:
@@ -26,17 +26,6 @@ _MARK = "<here>"
 _LEVELS: Mapping[str, tuple[str, str]] = MappingProxyType({"arrays": ("[", "]"), "objects": ('{"":', "}")})
 
 
-def _write(path: Path, header: bytes, data: bytes) -> None:
-    path.write_bytes(_LENGTH.pack(len(header)) + header + data)
-
-
-def _raw(path: Path) -> tuple[bytes, bytes]:
-    """The header as it stands, padding included, and the bytes behind it."""
-    content = path.read_bytes()
-    (length,) = _LENGTH.unpack_from(content)
-    return content[_LENGTH.size : _LENGTH.size + length], content[_LENGTH.size + length :]
-
-
 def _filled(header: object, text: str) -> bytes:
     """A header as compact JSON, with raw text where the mark stands as a value."""
     marked = compact(header)  # type: ignore[arg-type] # a header is an object
@@ -48,7 +37,7 @@ def spell_entry(directory: Path, file: str, tensor: str, text: str) -> None:
     path = directory / file
     header, data = split(path)
     header[tensor] = _MARK
-    _write(path, _filled(header, text), data)
+    join_raw(path, _filled(header, text), data)
 
 
 def spell_field(directory: Path, file: str, tensor: str, field: str, text: str) -> None:
@@ -56,7 +45,7 @@ def spell_field(directory: Path, file: str, tensor: str, field: str, text: str) 
     path = directory / file
     header, data = split(path)
     header[tensor][field] = _MARK
-    _write(path, _filled(header, text), data)
+    join_raw(path, _filled(header, text), data)
 
 
 def add_member(directory: Path, file: str, tensor: str, member: str) -> None:
@@ -64,7 +53,7 @@ def add_member(directory: Path, file: str, tensor: str, member: str) -> None:
     path = directory / file
     header, data = split(path)
     header[tensor][_MARK] = 0
-    _write(path, compact(header).replace(f'"{_MARK}":0'.encode(), member.encode()), data)
+    join_raw(path, compact(header).replace(f'"{_MARK}":0'.encode(), member.encode()), data)
 
 
 def spell_metadata(directory: Path, file: str, text: str) -> None:
@@ -72,7 +61,7 @@ def spell_metadata(directory: Path, file: str, text: str) -> None:
     path = directory / file
     header, data = split(path)
     header.pop(_METADATA, None)
-    _write(path, _filled({_METADATA: _MARK, **header}, text), data)
+    join_raw(path, _filled({_METADATA: _MARK, **header}, text), data)
 
 
 def move_metadata(directory: Path, file: str, place: int) -> None:
@@ -81,7 +70,7 @@ def move_metadata(directory: Path, file: str, place: int) -> None:
     header, data = split(path)
     members = [member for member in header.items() if member[0] != _METADATA]
     members.insert(place, (_METADATA, header[_METADATA]))
-    _write(path, compact(dict(members)), data)
+    join_raw(path, compact(dict(members)), data)
 
 
 def put_bytes(directory: Path, file: str, old: str, digits: str) -> None:
@@ -91,25 +80,25 @@ def put_bytes(directory: Path, file: str, old: str, digits: str) -> None:
         ValueError: The header does not hold it once.
     """
     path = directory / file
-    header, data = _raw(path)
+    header, data = split_raw(path)
     if header.count(old.encode()) != 1:
         raise ValueError(f"{path}: {old!r} stands {header.count(old.encode())} times in the header, not once")
-    _write(path, header.replace(old.encode(), bytes.fromhex(digits)), data)
+    join_raw(path, header.replace(old.encode(), bytes.fromhex(digits)), data)
 
 
 def recode_header(directory: Path, file: str, encoding: str) -> None:
     """The text of the header is in another encoding than UTF-8."""
     path = directory / file
-    header, data = _raw(path)
-    _write(path, header.decode().encode(encoding), data)
+    header, data = split_raw(path)
+    join_raw(path, header.decode().encode(encoding), data)
 
 
 def pad_to_remainder(directory: Path, file: str, remainder: int) -> None:
     """One to eight spaces follow the JSON, so that the length of the header is `remainder` modulo 8."""
     path = directory / file
-    header, data = _raw(path)
+    header, data = split_raw(path)
     text = header.strip()
-    _write(path, text + b" " * ((remainder - len(text) - 1) % 8 + 1), data)
+    join_raw(path, text + b" " * ((remainder - len(text) - 1) % 8 + 1), data)
 
 
 def nest_at(directory: Path, file: str, place: str, depth: int, kind: str) -> None:
@@ -127,7 +116,7 @@ def nest_at(directory: Path, file: str, place: str, depth: int, kind: str) -> No
     opening, closing = _LEVELS[kind]
     nested = opening * depth + '""' + closing * depth
     header[place] = {"note": _MARK} if place == _METADATA else _MARK
-    _write(path, _filled(header, nested) if place else nested.encode(), data)
+    join_raw(path, _filled(header, nested) if place else nested.encode(), data)
 
 
 def close_up(directory: Path, file: str, tensor: str, count: int) -> None:
@@ -138,28 +127,28 @@ def close_up(directory: Path, file: str, tensor: str, count: int) -> None:
     for name, entry in header.items():
         if name != _METADATA and entry["data_offsets"][0] >= here:
             entry["data_offsets"] = [offset - count for offset in entry["data_offsets"]]
-    _write(path, compact(header), data[: here - count] + data[here:])
+    join_raw(path, compact(header), data[: here - count] + data[here:])
 
 
 def keep_of_header(directory: Path, file: str, count: int) -> None:
     """The file ends behind the first `count` bytes of its header; of a negative count, that many before its end."""
     path = directory / file
-    header, _ = _raw(path)
+    header, _ = split_raw(path)
     path.write_bytes(_LENGTH.pack(len(header)) + header[:count])
 
 
 def keep_data(directory: Path, file: str, count: int) -> None:
     """The file ends behind the first `count` bytes of its data."""
     path = directory / file
-    header, data = _raw(path)
-    _write(path, header, data[:count])
+    header, data = split_raw(path)
+    join_raw(path, header, data[:count])
 
 
 def blank_header(directory: Path, file: str) -> None:
     """Every byte of the header is NUL; the length word and the data stay."""
     path = directory / file
-    header, data = _raw(path)
-    _write(path, bytes(len(header)), data)
+    header, data = split_raw(path)
+    join_raw(path, bytes(len(header)), data)
 
 
 def name_again(directory: Path, file: str, tensor: str, count: int) -> None:
@@ -167,7 +156,7 @@ def name_again(directory: Path, file: str, tensor: str, count: int) -> None:
     path = directory / file
     header, data = split(path)
     header.update({f"{tensor}.{number}": header[tensor] for number in range(count)})
-    _write(path, compact(header), data)
+    join_raw(path, compact(header), data)
 
 
 def resize(directory: Path, file: str, change: int) -> None:

@@ -19,6 +19,7 @@ from conformance.tools.edits import (
     names,
     read_tensors,
     remove,
+    remove_weights,
     split,
     store,
     weight_files,
@@ -66,7 +67,7 @@ def reshard(directory: Path, kind: str, number: int) -> None:
         "apart": lambda: _by_kind(specs),
     }
     plan = plans[kind]()
-    _clear(directory)
+    remove_weights(directory)
     files = shard_names(len(plan))
     for file, part in zip(files, plan, strict=True):
         write_tensors(directory / file, {spec.name: tensors[spec.name] for spec in part})
@@ -81,11 +82,6 @@ def _by_kind(specs: Sequence[Spec]) -> list[list[Spec]]:
         return ".".join(spec.name.split(".")[-2:])
 
     return [list(group) for _, group in groupby(sorted(specs, key=kind), key=kind)]
-
-
-def _clear(directory: Path) -> None:
-    for path in [*weight_files(directory), directory / INDEX_FILE]:
-        path.unlink(missing_ok=True)
 
 
 def rewrite(directory: Path, rule: str) -> None:

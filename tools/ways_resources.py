@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import struct
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from conformance.tools.container import Spec, write_sparse
 from conformance.tools.edits import INDEX_FILE
+from conformance.tools.holes import data_ranges
 from conformance.tools.shardplan import by_count, index_text, shard_names
 from conformance.tools.way import Way
 
@@ -54,18 +54,8 @@ def _places(file: BinaryIO) -> dict[Spec, int]:
 
 def _pieces(file: BinaryIO, start: int, nbytes: int) -> Iterator[tuple[int, bytes]]:
     """The parts of a range that are no hole, each with its offset in the range."""
-    position, end = start, start + nbytes
-    while position < end:
-        try:
-            first = os.lseek(file.fileno(), position, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # there are no more data
-                return
-            raise
-        if first >= end:
-            return
-        position = min(end, os.lseek(file.fileno(), first, os.SEEK_HOLE))
-        yield first - start, os.pread(file.fileno(), position - first, first)
+    for first, end in data_ranges(file.fileno(), start, start + nbytes):
+        yield first - start, os.pread(file.fileno(), end - first, first)
 
 
 #: The ways of this module, by name. None of them changes a stored tensor.

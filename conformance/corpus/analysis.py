@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.corpus.model_parts import BF16, FILE, SINGLE, TIED, TWELVE, small
+from conformance.corpus.placing import placed
 from conformance.engine.case import Answer, Case, Expect, Severity, Source, accept, may, needs, reject
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
@@ -49,19 +50,8 @@ def analysis_case(
     **more: Any,
 ) -> Case:
     """A case, accepted unless it says otherwise, of BF16 unless it names what it needs."""
-    facts: dict[str, Any] = {"severity": Severity.RESOURCE, **more}
-    return Case(
-        id=f"analysis/{slug}",
-        level=Level.ANALYSIS,
-        clause=f"analysis.{clause}",
-        title=title,
-        recipe=recipe,
-        requires=needs(*(requires or BF16)),
-        expect=expect or accept(),
-        source=source,
-        sibling=f"analysis/{sibling}",
-        **facts,
-    )
+    facts: dict[str, Any] = {"severity": Severity.RESOURCE, "requires": needs(*(requires or BF16)), **more}
+    return placed(Level.ANALYSIS, slug, clause, title, recipe, expect or accept(), source, sibling, **facts)
 
 
 _TWO_HEADS = small(head="own", config={"tie_word_embeddings": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from conformance.corpus.placing import placed
 from conformance.engine.case import Case, Severity, needs
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
@@ -63,14 +64,4 @@ def of_checkpoint(
         more: Further attributes of the case.
     """
     facts: dict[str, Any] = {"severity": Severity.CRASH, "requires": BF16_SHARDED, **more}
-    return Case(
-        id=f"checkpoint/{slug}",
-        level=Level.CHECKPOINT,
-        clause=f"checkpoint.{clause}",
-        title=title,
-        recipe=recipe,
-        expect=expect,
-        source=source,
-        sibling=f"checkpoint/{sibling}",
-        **facts,
-    )
+    return placed(Level.CHECKPOINT, slug, clause, title, recipe, expect, source, sibling, **facts)

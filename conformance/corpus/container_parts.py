@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from conformance.corpus.placing import placed
 from conformance.engine.case import Case, Severity, Source, needs, reject
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
@@ -70,16 +71,16 @@ def case_of(
     dispute: str = "",
 ) -> Case:
     """A case of the container: ids and clauses without their area, everything else as `Case` has it."""
-    return Case(
-        id=f"container/{slug}",
-        level=Level.CONTAINER,
-        clause=f"container.{clause}",
+    return placed(
+        Level.CONTAINER,
+        slug,
+        clause,
+        title,
+        recipe,
+        expect,
+        why,
+        sibling,
         severity=severity,
-        title=title,
-        recipe=recipe,
-        expect=expect,
-        source=why,
-        sibling=f"container/{sibling}",
         requires=requires,
         flags=flags,
         dispute=dispute,

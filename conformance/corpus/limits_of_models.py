@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.corpus.limits import LARGE, SLACK, WARM_UP, after_warm_up
 from conformance.corpus.model_parts import BF16, SINGLE, small
+from conformance.corpus.placing import placed
 from conformance.engine.case import MIB, Call, Case, Limits, Severity, Source, Tokens, accept, needs, reject
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
@@ -73,17 +74,7 @@ def _case(
 ) -> Case:  # fmt: skip
     """A case in this area, of BF16 unless it names what it needs."""
     facts: dict[str, Any] = {"severity": Severity.RESOURCE, "requires": BF16, **more}
-    return Case(
-        id=f"limits/{slug}",
-        level=level,
-        clause=f"limits.{clause}",
-        title=title,
-        recipe=recipe,
-        expect=expect,
-        source=source,
-        sibling=sibling,
-        **facts,
-    )
+    return placed(level, slug, clause, title, recipe, expect, source, sibling, area="limits", **facts)
 
 
 _MEMORY: tuple[Case, ...] = (
@@ -95,7 +86,7 @@ _MEMORY: tuple[Case, ...] = (
         after_warm_up(_LARGE_SHARDS),
         accept(),
         _TWICE,
-        "limits/shard-short-by-pages",
+        "shard-short-by-pages",
         requires=_SHARDS,
         calls=(WARM_UP, Call(at="judged", recipe=_LARGE_SHARDS)),
         limits=Limits(anonymous_bytes=256 * MIB + SLACK),
@@ -112,7 +103,7 @@ _MEMORY: tuple[Case, ...] = (
             "https://github.com/huggingface/transformers/pull/13466",
             ("H02",),
         ),
-        "limits/vocabulary-of-a-trillion",
+        "vocabulary-of-a-trillion",
         requires=needs(BF16, "cast"),
         calls=(
             Call(at="small", recipe=SINGLE, dtype="F32", judged=False),
@@ -136,7 +127,7 @@ _FIGURES: tuple[Case, ...] = (
             "https://github.com/huggingface/candle/pull/3556",
             ("J05",),
         ),
-        "limits/layers-by-the-billion",
+        "layers-by-the-billion",
         requires=needs(BF16, "rope:default"),
         flags=("Allocation",),
         calls=(Call(tokens=Tokens(8)),),
@@ -150,7 +141,7 @@ _FIGURES: tuple[Case, ...] = (
         small(step("set_config", "vocab_size", str(2**40))),
         reject(Reason.SHAPE, Reason.CONFIG_VALUE, Reason.MISSING_TENSOR),
         _NO_ROOM,
-        "limits/cast-of-a-wide-model",
+        "cast-of-a-wide-model",
         severity=Severity.SECURITY,
         flags=("Allocation",),
         limits=_SPARING,
@@ -163,7 +154,7 @@ _FIGURES: tuple[Case, ...] = (
         small(step("set_config", "num_hidden_layers", "1000000000")),
         reject(Reason.MISSING_TENSOR, Reason.CONFIG_VALUE, Reason.SHAPE),
         _NO_ROOM,
-        "limits/positions-by-the-billion",
+        "positions-by-the-billion",
         severity=Severity.SECURITY,
         flags=("Allocation",),
         limits=_SPARING,
@@ -176,7 +167,7 @@ _FIGURES: tuple[Case, ...] = (
         _SHARDED.then(step("set_index_metadata", f'{{"total_size": {2**60}}}')),
         accept(),
         _NO_ROOM,
-        "limits/shard-short-by-pages",
+        "shard-short-by-pages",
         requires=needs(BF16, "sharded"),
         flags=("Allocation",),
         limits=_SPARING,
@@ -192,7 +183,7 @@ _FILES: tuple[Case, ...] = (
         _SHARDED.then(step("cut", "model-00002-of-00003.safetensors", 16_384)),
         reject(Reason.TRUNCATED, Reason.SIZE_MISMATCH),
         _BUS,
-        "limits/total-size-of-an-exbibyte",
+        "total-size-of-an-exbibyte",
         severity=Severity.CRASH,
         requires=needs(BF16, "sharded"),
         flags=("ZeroFilled",),
@@ -205,7 +196,7 @@ _FILES: tuple[Case, ...] = (
         _HUNDREDS,
         accept(),
         _OPEN,
-        "limits/shard-short-by-pages",
+        "shard-short-by-pages",
         requires=needs(BF16, "sharded"),
         limits=Limits(descriptors=32),
     ),
@@ -217,7 +208,7 @@ _FILES: tuple[Case, ...] = (
         _MANY,
         accept(),
         _QUADRATIC,
-        "limits/names-that-are-nowhere",
+        "names-that-are-nowhere",
         requires=needs("dtype:U8", "sharded"),
         limits=Limits(seconds=20),
     ),
@@ -229,7 +220,7 @@ _FILES: tuple[Case, ...] = (
         _SHARDED.then(step("crowd_index", 100_000, "model-00001-of-00003.safetensors")),
         reject(Reason.BROKEN_PROMISE, Reason.INDEX_INVALID, Reason.MISSING_TENSOR),
         _QUADRATIC,
-        "limits/thousands-of-tensors-in-shards",
+        "thousands-of-tensors-in-shards",
         requires=needs(BF16, "sharded"),
         limits=Limits(seconds=8),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.corpus.model_parts import BF16, small
+from conformance.corpus.placing import placed
 from conformance.engine.case import Call, Case, Expect, Severity, Source, Tokens, accept, needs
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
@@ -91,17 +92,6 @@ def logits_case(
 ) -> Case:
     """A case, accepted unless it says otherwise, of BF16 unless it needs another dtype."""
     stored = any(word.startswith("dtype:") for word in requires)
-    return Case(
-        id=f"model/{slug}",
-        level=Level.MODEL,
-        clause=f"model.{clause}",
-        severity=Severity.SILENT,
-        title=title,
-        recipe=recipe,
-        requires=needs(*requires, () if stored else BF16),
-        calls=calls,
-        expect=expect or accept(),
-        source=source,
-        sibling=f"model/{sibling}",
-        **more,
-    )
+    facts: dict[str, Any] = {"severity": Severity.SILENT, "calls": calls, **more}
+    facts["requires"] = needs(*requires, () if stored else BF16)
+    return placed(Level.MODEL, slug, clause, title, recipe, expect or accept(), source, sibling, **facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from conformance.corpus.placing import placed
 from conformance.engine.case import Answer, Case, Expect, Severity, needs
 from conformance.engine.claims import Level
 from conformance.tools.recipe import Layout, Recipe
@@ -91,14 +92,4 @@ def of_weights(
         more: Further attributes of the case.
     """
     facts: dict[str, Any] = {"severity": Severity.SILENT, "requires": BF16, **more}
-    return Case(
-        id=f"weights/{slug}",
-        level=Level.WEIGHTS,
-        clause=f"weights.{clause}",
-        title=title,
-        recipe=recipe,
-        expect=expect,
-        source=source,
-        sibling=f"weights/{sibling}",
-        **facts,
-    )
+    return placed(Level.WEIGHTS, slug, clause, title, recipe, expect, source, sibling, **facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.corpus.model_parts import BF16
+from conformance.corpus.placing import placed
 from conformance.engine.case import Call, Case, Expect, Severity, Source, accept
 from conformance.engine.claims import Level
 
@@ -42,16 +43,5 @@ def of_parallel(
         expect: What a loader owes.
         more: Further attributes of the case.
     """
-    facts: dict[str, Any] = {"severity": Severity.SILENT, "requires": BF16, **more}
-    return Case(
-        id=f"parallel/{slug}",
-        level=Level.PARALLEL,
-        clause=f"parallel.{clause}",
-        title=title,
-        recipe=recipe,
-        calls=calls,
-        expect=expect or accept(),
-        source=source,
-        sibling=f"parallel/{sibling}",
-        **facts,
-    )
+    facts: dict[str, Any] = {"severity": Severity.SILENT, "requires": BF16, "calls": calls, **more}
+    return placed(Level.PARALLEL, slug, clause, title, recipe, expect or accept(), source, sibling, **facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.verdict import CONTENT, Exit, Verdict
+from conformance.tools.digest import short_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -165,4 +165,4 @@ def corpus_digest(cases: Sequence[Case]) -> str:
         (each.id, each.recipe.key(), each.level.value, each.clause, repr(each.calls), repr(each.expect))
         for each in cases
     )
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    return short_key(facts)

@@ -24,6 +24,7 @@ from filelock import FileLock
 from conformance.cache import cache_directory
 from conformance.engine.claims import Level
 from conformance.engine.errors import StoreError, SuiteError
+from conformance.tools.digest import short_key
 from conformance.tools.truth import Facts, Logits, Tensors, Truth
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Store:
             StoreError: The store cannot be written.
         """
         question, compute = _question(level, call, recipe, answer)
-        name = hashlib.sha256(json.dumps([level, *question], sort_keys=True).encode()).hexdigest()[:16]
+        name = short_key([level, *question])
         place = self.root / recipe.key() / "truth" / name
         try:
             if (known := _recall(place)) is not None:

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     Held = Mapping[str, Mapping[str, Entry]]
 
 
+def _last_copies(index: Mapping[str, str], held: Held) -> dict[str, Entry]:
+    """The tensors of the index; of several copies the one in the last file."""
+    merged: dict[str, Entry] = {}
+    for file in sorted(held):
+        merged.update(held[file])
+    return {name: merged[name] for name in index}
+
+
 class StaleCopyLast(Right):
     """The index only says which files to read: of two copies of a tensor the one in the last file counts.
 
@@ -30,10 +38,7 @@ class StaleCopyLast(Right):
 
     def by_index(self, index: Mapping[str, str], held: Held) -> dict[str, Entry]:
         """Merges the files in the order of their names."""
-        merged: dict[str, Entry] = {}
-        for file in sorted(held):
-            merged.update(held[file])
-        return {name: merged[name] for name in index}
+        return _last_copies(index, held)
 
 
 class StaleCopyFirst(Right):
@@ -282,7 +287,4 @@ class StaleParameter(Right):
 
     def by_index(self, index: Mapping[str, str], held: Held) -> dict[str, Entry]:
         """Merges the files in the order of their names."""
-        merged: dict[str, Entry] = {}
-        for file in sorted(held):
-            merged.update(held[file])
-        return {name: merged[name] for name in index}
+        return _last_copies(index, held)
