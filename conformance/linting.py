@@ -23,6 +23,7 @@ from conformance.corpus.flags import FLAGS
 from conformance.engine.claims import FEATURES, Level
 from conformance.engine.store import Store, prepare_case
 from conformance.tools.digest import manifest
+from conformance.tools.gguf_recipe import GgufRecipe
 from conformance.tools.misreadings import movements
 from conformance.tools.scenario import Scenario
 from conformance.tools.truth import LOGIT_BOUND, Logits, Tensors, tensor_digest
@@ -45,7 +46,7 @@ def lint(cases: Sequence[Case], store: Store) -> list[str]:
     findings = [*_ids(cases), *_words(cases), *_clauses(cases), *_siblings(cases)]
     sound = []
     for case in cases:
-        unbuilt = list(_build(case))
+        unbuilt = list(_build(case, store))
         problems = [*_fields(case), *unbuilt]
         if not unbuilt:
             sound.append(case)
@@ -113,22 +114,29 @@ def _fields(case: Case) -> Iterator[str]:
         yield "it runs under several seeds, and lacks the flag Nondeterministic"
 
 
-def _build(case: Case) -> Iterator[str]:
-    """A recipe builds, and gives the same bytes again."""
+def _build(case: Case, store: Store) -> Iterator[str]:
+    """A recipe builds, and gives the bytes that the store has of it: built in another place, often by another process.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
     with tempfile.TemporaryDirectory() as place:
+        checkpoint = Path(place) / "checkpoint"
+        checkpoint.mkdir()
         try:
-            first, second = (_built(case, Path(place) / name) for name in ("first", "second"))
+            case.recipe.build(checkpoint)
         except Exception as error:  # noqa: BLE001 - whatever it is, the recipe is at fault
             yield f"the recipe does not build: {type(error).__qualname__}: {error}"
             return
-    if first != second:
+        again = _placeless(Path(place))
+    if again != _built(case, store):
         yield "the recipe is not deterministic"
 
 
-def _built(case: Case, place: Path) -> dict[str, str]:
-    (place / "checkpoint").mkdir(parents=True)
-    case.recipe.build(place / "checkpoint")
-    return _placeless(place)
+def _built(case: Case, store: Store) -> dict[str, str]:
+    """The manifest of what the store has of a case, without what is beside it: what is true."""
+    files = _placeless(store.prepare(case.recipe).parent)
+    return {name: sha for name, sha in files.items() if name.startswith("checkpoint")}
 
 
 def _placeless(place: Path) -> dict[str, str]:
@@ -142,14 +150,13 @@ def _placeless(place: Path) -> dict[str, str]:
 
 def digests(case: Case, store: Store) -> dict[str, str]:
     """The digests of a case: of its recipe, of all files that it builds, and of what is true of them."""
-    place = prepare_case(store, case).parent
-    files = {name: sha for name, sha in _placeless(place).items() if name.startswith("checkpoint")}
+    prepare_case(store, case)
     truths = [
         _essence(store.truth(case.level, call, case.wanted_recipe(call, answer), answer))
         for call in case.calls
         for answer in (case.expected(call).answers if call.judged else ())
     ]
-    return {"recipe": case.recipe.key(), "files": _sha(files), "truth": _sha(truths)}
+    return {"recipe": case.recipe.key(), "files": _sha(_built(case, store)), "truth": _sha(truths)}
 
 
 def _essence(truth: Truth) -> Any:
@@ -180,8 +187,8 @@ def _blind(case: Case) -> Iterator[str]:
         return
     for call in case.calls:
         recipe = call.recipe or case.recipe
-        if not isinstance(recipe, Scenario):
-            yield "logits are computed of a scenario"
+        if not isinstance(recipe, (Scenario, GgufRecipe)):
+            yield "logits are computed of a checkpoint whose weights are known"
             continue
         for name, how_far in movements(recipe, call.tokens).items():
             if how_far < _SEEN * LOGIT_BOUND:

@@ -9,42 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 from inferno_loader.capabilities import capability
 from inferno_loader.checkpoint import Checkpoint, open_checkpoint
-from inferno_loader.config import LlamaConfig
 from inferno_loader.dtypes import DTYPES, Dtype, parse_dtype
 from inferno_loader.findings import Finding
-from inferno_loader.load_plan import step_bytes
+from inferno_loader.gguf.config import model_config
 from inferno_loader.memory import MemoryRequirements, activation_bytes, kv_cache_bytes, recommend
 from inferno_loader.quantization.settings import settings_of
 from inferno_loader.ranges import format_ranges
 from inferno_loader.resolve import Resolution, ResolvedWeight, resolve
+from inferno_loader.uses import (
+    DtypeUse,
+    SchemeUse,
+    ShardUse,
+    dtype_uses,
+    layer_of,
+    layers_by_shard,
+    scheme_use,
+    shard_use,
+)
 from inferno_loader.variants import Variant, identify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from inferno_loader.header import Header
+    from inferno_loader.config import LlamaConfig
     from inferno_loader.weight_files import WeightsChoice
 
-
-@dataclass(frozen=True, slots=True)
-class DtypeUse:
-    """How much of a checkpoint has one dtype: tensors, elements as stored, and bytes by their offsets."""
-
-    dtype: str
-    tensors: int
-    elements: int
-    nbytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ShardUse:
-    """One file: its size, that of its header, its tensors, and the layers that it holds."""
-
-    name: str
-    file_bytes: int
-    header_bytes: int
-    tensors: int
-    layers: str
+__all__ = ["DtypeUse", "SchemeUse", "ShardUse", "WeightAnalysis", "WeightAnalyzer", "analyze"]
 
 
 @dataclass(frozen=True)
@@ -93,23 +81,43 @@ class WeightAnalysis:
     @cached_property
     def dtypes(self) -> tuple[DtypeUse, ...]:
         """What has which dtype, the most bytes first."""
-        return _dtype_uses(self.resolution.weights)
+        return dtype_uses(self.resolution.weights)
+
+    @cached_property
+    def schemes(self) -> tuple[SchemeUse, ...]:
+        """What has which scheme, ``none`` last."""
+        stored = [weight for weight in self.resolution.weights if not weight.alias_of]
+        words = sorted({weight.scheme for weight in stored}, key=lambda word: (word == "none", word))
+        return tuple(scheme_use(word, [weight for weight in stored if weight.scheme == word]) for word in words)
+
+    @cached_property
+    def dense_matrices(self) -> tuple[str, ...]:
+        """Hugging Face's names of the matrices that are not quantized; empty where none is."""
+        if self.scheme == "none":
+            return ()
+        dense = [weight for weight in self.resolution.weights if weight.scheme == "none" and not weight.alias_of]
+        return tuple(weight.name for weight in dense if len(weight.shape) == 2)  # noqa: PLR2004 - rows and columns
+
+    @cached_property
+    def bits_per_weight(self) -> float:
+        """Bits on disk for each logical element of the whole model."""
+        return 8 * self.nbytes / self.parameters if self.parameters else 0.0
 
     @cached_property
     def shards(self) -> tuple[ShardUse, ...]:
         """Every file, sorted by name."""
-        layers = _layers_by_shard(self.resolution.weights)
-        return tuple(_shard_use(name, header, layers) for name, header in self.checkpoint.shards.items())
+        layers = layers_by_shard(self.resolution.weights)
+        return tuple(shard_use(name, header, layers) for name, header in self.checkpoint.shards.items())
 
     @cached_property
     def layers(self) -> str:
         """Layers of which at least one tensor is there, with their holes: ``0-6,8-31``."""
-        return format_ranges(number for weight in self.resolution.weights for number in _layer(weight.name))
+        return format_ranges(number for weight in self.resolution.weights for number in layer_of(weight.name))
 
     @cached_property
     def incomplete_layers(self) -> str:
         """Layers that lack a tensor; empty where the checkpoint is whole."""
-        return format_ranges(number for name in self.resolution.missing for number in _layer(name))
+        return format_ranges(number for name in self.resolution.missing for number in layer_of(name))
 
     @cached_property
     def dense_bytes(self) -> int:
@@ -172,35 +180,36 @@ class WeightAnalysis:
             UnsupportedDtypeError: `dtype` is none.
         """
         positions = self.config.max_position_embeddings if length is None else length
-        compute = self.compute_dtype if dtype is None else parse_dtype(dtype)
+        wanted = None if dtype is None else parse_dtype(dtype)
+        compute = wanted or self.compute_dtype
         element = compute.bits // 8
-        transient = (self._transient_bytes(weight, dtype, dequantize=dequantize) for weight in self.resolution.weights)
         return MemoryRequirements(
             weights=self.weight_bytes(dtype, dequantize=dequantize),
-            transient=max(transient, default=0),
+            transient=self._transient_bytes(wanted, dequantize=dequantize),
             kv_cache=kv_cache_bytes(self.config, batch, positions, element),
             activations=activation_bytes(self.config, batch, positions, element)
-            + self._unpacked_bytes(element, dequantize=dequantize),
+            + self._unpacked_bytes(compute, dequantize=dequantize),
             batch=batch,
             length=positions,
             dtype=compute.name,
         )
 
-    def _unpacked_bytes(self, element_bytes: int, *, dequantize: bool) -> int:
+    def _unpacked_bytes(self, compute: Dtype, *, dequantize: bool) -> int:
         """The largest weight that stays quantized, as it is while its product is computed: dense, beside one step."""
         kept = [
             each for each in self.resolution.weights if self.resolution.stays_quantized(each, dequantize=dequantize)
         ]
-        return max((each.elements * element_bytes + step_bytes(each.elements) for each in kept), default=0)
+        return max((each.elements * compute.bits // 8 + _step_bytes(each, compute) for each in kept), default=0)
 
-    def _transient_bytes(self, weight: ResolvedWeight, dtype: object, *, dequantize: bool) -> int:
-        """What stands beside the weight while it is made, where loading makes it from the stored tensors."""
-        if weight.alias_of or self.resolution.stays_quantized(weight, dequantize=dequantize):
-            return 0
-        if weight.scheme != "none":
-            return weight.stored_bytes + step_bytes(weight.elements)
-        kept = dtype is None or parse_dtype(dtype) == weight.parts[weight.suffix].info.dtype
-        return 0 if kept else weight.stored_bytes
+    def _transient_bytes(self, dtype: Dtype | None, *, dequantize: bool) -> int:
+        """What stands beside the weights at the peak of a load: see `LoadPlan.peak_bytes`."""
+        own = [each for each in self.resolution.weights if not each.alias_of]
+        own = [each for each in own if not self.resolution.stays_quantized(each, dequantize=dequantize)]
+        made = [weight for weight in own if weight.scheme != "none"]
+        room = max((weight.stored_bytes for weight in made), default=0)
+        step = max((_step_bytes(weight, dtype or self._dense_dtype(weight)) for weight in made), default=0)
+        cast = max((_cast_bytes(weight, dtype) for weight in own if weight.scheme == "none"), default=0)
+        return max(room + step, cast - sum(self._loaded_bytes(each, dtype, dequantize=True) for each in made))
 
     def recommendations(self, needed: MemoryRequirements, available: int | None) -> tuple[str, ...]:
         """What to do so that `needed` fits into `available` bytes."""
@@ -216,6 +225,9 @@ class WeightAnalysis:
             "layout": self.checkpoint.layout,
             "dialect": self.resolution.modules.dialect,
             "scheme": self.scheme,
+            "schemes": [{**asdict(use), "bits_per_weight": use.bits_per_weight} for use in self.schemes],
+            "dense_matrices": list(self.dense_matrices),
+            "bits_per_weight": self.bits_per_weight,
             "tied": self.tied,
             "parameters": self.parameters,
             "tensors": self.tensors,
@@ -240,7 +252,7 @@ class WeightAnalyzer:
     """Looks at one checkpoint.
 
     Args:
-        path: A directory, or one .safetensors file with its config.json beside it.
+        path: A directory, or one .safetensors file with its config.json beside it, or a .gguf file.
         weights: Which set of files, where a directory holds several.
     """
 
@@ -259,7 +271,7 @@ class WeightAnalyzer:
             TensorNameError: The names belong to no dialect, or collide.
         """
         checkpoint = open_checkpoint(self.path, weights=self.weights)
-        config = LlamaConfig.from_directory(checkpoint.root)
+        config = model_config(checkpoint.root, checkpoint.shards)
         resolution = resolve(checkpoint, config, settings_of(config))
         hint = checkpoint.root.resolve().name
         return WeightAnalysis(self.path, checkpoint, config, identify(config, hint), resolution)
@@ -270,29 +282,12 @@ def analyze(path: str | Path, *, weights: WeightsChoice | None = None) -> Weight
     return WeightAnalyzer(path, weights=weights).analyze()
 
 
-def _dtype_uses(weights: Iterable[ResolvedWeight]) -> tuple[DtypeUse, ...]:
-    infos = [part.info for weight in weights for part in weight.parts.values()]
-    uses = []
-    for name in dict.fromkeys(info.dtype.name for info in infos):
-        mine = [info for info in infos if info.dtype.name == name]
-        uses.append(DtypeUse(name, len(mine), sum(info.elements for info in mine), sum(info.nbytes for info in mine)))
-    return tuple(sorted(uses, key=lambda use: -use.nbytes))
+def _cast_bytes(weight: ResolvedWeight, dtype: Dtype | None) -> int:
+    """What is stored of a dense weight, where it is cast; nothing where it is kept."""
+    kept = dtype is None or dtype == weight.parts[weight.suffix].info.dtype
+    return 0 if kept else weight.stored_bytes
 
 
-def _layer(name: str) -> list[int]:
-    """The layer in a Hugging Face name, if any."""
-    parts = name.split(".", 3)
-    return [int(parts[2])] if len(parts) > 3 and parts[1] == "layers" else []  # noqa: PLR2004 - model.layers.0.rest
-
-
-def _layers_by_shard(weights: Iterable[ResolvedWeight]) -> dict[Path, set[int]]:
-    found: dict[Path, set[int]] = {}
-    for weight in weights:
-        for part in weight.parts.values():
-            found.setdefault(part.shard.path, set()).update(_layer(weight.name))
-    return found
-
-
-def _shard_use(name: str, header: Header, layers: dict[Path, set[int]]) -> ShardUse:
-    ranges = format_ranges(layers.get(header.path, ()))
-    return ShardUse(name, header.identity.size, header.length, len(header.tensors), ranges)
+def _step_bytes(weight: ResolvedWeight, dtype: Dtype) -> int:
+    """Memory of one step of the arithmetic; none is told of a weight that cannot be loaded."""
+    return weight.quantized.step_bytes(dtype) if weight.quantized else 0

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from inferno_loader.checkpoint import Checkpoint, StoredTensor, assemble, read_shard
-from inferno_loader.config import LlamaConfig
+from inferno_loader.checkpoint import Checkpoint, StoredTensor, assemble, read_file_header, read_shard
 from inferno_loader.errors import InfernoError
 from inferno_loader.files import open_regular
 from inferno_loader.findings import Finding, Severity
-from inferno_loader.header import Header, read_header
+from inferno_loader.gguf.config import model_config
 from inferno_loader.quantization.settings import settings_of
 from inferno_loader.resolve import resolve
 from inferno_loader.scale_values import value_findings
@@ -21,7 +20,10 @@ from inferno_loader.weight_files import WeightFiles, WeightsChoice, choose_weigh
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-_SUFFIX = ".safetensors"
+    from inferno_loader.config import LlamaConfig
+    from inferno_loader.header import Header
+
+_SUFFIXES = (".safetensors", ".gguf")
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -72,11 +74,11 @@ def check(path: str | Path, *, weights: WeightsChoice | None = None) -> CheckRep
     A problem does not end the check: the header of each file is validated, and the configuration is read, whatever is
     wrong with the others. Only whether the tensors make the model is not asked where one of the two is unreadable.
 
-    Beyond headers, only scales and BOOL tensors are read (see `scale_values`), and a tied head that is stored beside
-    the embedding, to compare both.
+    Beyond headers, only scales and BOOL tensors are read (see `scale_values`), blocks of GGUF for the scales in them,
+    and a tied head that is stored beside the embedding, to compare both.
 
     Args:
-        path: A directory, or one .safetensors file with its config.json beside it.
+        path: A directory, or one .safetensors file with its config.json beside it, or a .gguf file.
         weights: Which set of files, where a directory holds several.
 
     Raises:
@@ -92,7 +94,9 @@ def check(path: str | Path, *, weights: WeightsChoice | None = None) -> CheckRep
     checkpoint = found.attempt(assemble, files, shards) if files and len(shards) == len(files.names) else None
     if checkpoint:
         found.add(checkpoint.findings)
-    config = found.attempt(LlamaConfig.from_directory, root)
+    # Of a GGUF that cannot be read, there is no configuration either.
+    unread = not shards and files is not None and any(name.endswith(_SUFFIXES[1]) for name in files.names)
+    config = None if unread else found.attempt(model_config, root, shards)
     if config:
         found.add(config.findings)
         _check_model(checkpoint, config, found)
@@ -135,8 +139,8 @@ def _headers(root: Path, files: WeightFiles | None, found: _Findings) -> Mapping
     """The headers that can be read: of the set, or of every file where no set could be chosen."""
     shards: dict[str, Header] = {}
     if files is None:
-        names = [name for name in list_names(root) if name.endswith(_SUFFIX)]
-        read = {name: found.attempt(read_header, root / name) for name in names}
+        names = [name for name in list_names(root) if name.endswith(_SUFFIXES)]
+        read = {name: found.attempt(read_file_header, root / name) for name in names}
     else:
         found.add(files.findings)
         read = {name: found.attempt(read_shard, files, name) for name in files.names}

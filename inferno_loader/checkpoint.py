@@ -18,6 +18,9 @@ from inferno_loader.errors import (
     MissingShardError,
 )
 from inferno_loader.findings import Finding
+from inferno_loader.gguf.container import SUFFIX as GGUF_SUFFIX
+from inferno_loader.gguf.container import read_gguf
+from inferno_loader.gguf.splits import check_splits
 from inferno_loader.header import Header, read_header
 from inferno_loader.sniff import UNFINISHED_ENDINGS
 from inferno_loader.weight_files import Layout, Naming, WeightFiles, WeightsChoice, choose_weight_files, list_names
@@ -74,12 +77,12 @@ class Checkpoint:
 
 
 def open_checkpoint(path: str | Path, *, weights: WeightsChoice | None = None) -> Checkpoint:
-    """Open a directory, a single .safetensors file or an index: headers only.
+    """Open a directory, a single .safetensors or .gguf file or an index: headers only.
 
     Args:
         path: The directory or file.
-        weights: Which set to take where a directory holds several: ``"index"``, ``"single"``, ``"shards"`` or
-            ``"consolidated"``. None rejects such a directory as ambiguous.
+        weights: Which set to take where a directory holds several: ``"index"``, ``"single"``, ``"shards"``,
+            ``"consolidated"`` or ``"gguf"``. None rejects such a directory as ambiguous.
 
     Raises:
         FileError: Something is missing, unreadable, truncated or no safetensors file.
@@ -95,8 +98,10 @@ def assemble(files: WeightFiles, shards: Mapping[str, Header]) -> Checkpoint:
 
     Raises:
         BrokenPromiseError: The index promises a tensor that its shard does not hold.
+        IncompleteShardsError: A GGUF says of itself that it has more parts, or more tensors.
         DuplicateTensorError: Two shards without an index hold a tensor of the same name.
     """
+    check_splits(shards)
     if files.index is not None:
         tensors, unused, notes = _by_index(files.index, shards)
     else:
@@ -113,11 +118,20 @@ def read_shard(files: WeightFiles, name: str) -> Header:
         FileError, HeaderError: As `read_header`.
     """
     try:
-        return read_header(files.root / name)
+        return read_file_header(files.root / name)
     except MissingFileError as error:
         if files.index is None:
             raise
         raise _missing_shards(files) from error
+
+
+def read_file_header(path: Path) -> Header:
+    """The header of one file: of GGUF where it is called so, else of safetensors.
+
+    Raises:
+        FileError, HeaderError: As `read_header` and `read_gguf`.
+    """
+    return read_gguf(path) if path.name.endswith(GGUF_SUFFIX) else read_header(path)
 
 
 def _missing_shards(files: WeightFiles) -> MissingShardError:

@@ -14,7 +14,7 @@ from inferno_loader.errors import UnsupportedDtypeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["float", "float8", "sub_byte", "signed", "unsigned", "bool", "complex", "scale"]
+Kind = Literal["float", "float8", "sub_byte", "signed", "unsigned", "bool", "complex", "scale", "block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Dtype:
         name: As written in a header.
         bits: Size of one element, in bits.
         kind: ``float`` computes as it stands; ``float8``, ``sub_byte`` and integers need a scale to be weights;
-            ``scale`` is the power-of-two exponent of the MX formats.
+            ``scale`` is the power-of-two exponent of the MX formats; an element of ``block`` is one byte of a block of
+            GGUF, whose dtypes are in `inferno_loader.gguf.types`.
         torch_name: The name in ``torch``, or None where torch has no dtype of that layout.
         mantissa: Explicit mantissa bits of a float, 0 otherwise.
         exponent: Exponent bits of a float, 0 otherwise.

@@ -5,6 +5,7 @@
     │   ├── MissingFileError          file.missing
     │   ├── UnreadableFileError       file.unreadable
     │   ├── NotSafetensorsError       file.not_safetensors
+    │   ├── NotGgufError              file.not_gguf
     │   ├── TruncatedFileError        file.truncated
     │   ├── TrailingBytesError        file.trailing
     │   └── ChangedFileError          file.changed
@@ -12,6 +13,7 @@
     │   ├── HeaderTooLargeError       header.too_large
     │   ├── HeaderJsonError           header.json
     │   ├── HeaderEntryError          header.entry
+    │   ├── HeaderVersionError        header.version
     │   ├── UnknownDtypeError         header.dtype
     │   ├── SizeMismatchError         header.size
     │   ├── HoleError                 header.hole
@@ -144,6 +146,12 @@ class NotSafetensorsError(FileError):
     code = "file.not_safetensors"
 
 
+class NotGgufError(FileError):
+    """The file is called ``.gguf``, and its bytes are something else."""
+
+    code = "file.not_gguf"
+
+
 class TruncatedFileError(FileError):
     """The file ends before the bytes that its header promises."""
 
@@ -163,7 +171,7 @@ class ChangedFileError(FileError):
 
 
 class HeaderError(InfernoError):
-    """The safetensors header breaks a rule of the format."""
+    """The header of a safetensors or GGUF file breaks a rule of its format."""
 
     code = "header.invalid"
 
@@ -184,6 +192,12 @@ class HeaderEntryError(HeaderError):
     """An entry lacks a field, or a field has the wrong JSON type or range."""
 
     code = "header.entry"
+
+
+class HeaderVersionError(HeaderError):
+    """A GGUF file is of a version, or of a byte order, that is not read."""
+
+    code = "header.version"
 
 
 class UnknownDtypeError(HeaderError):

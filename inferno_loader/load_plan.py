@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from inferno_loader.quantization.family import STEP_ELEMENTS
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -21,11 +19,6 @@ if TYPE_CHECKING:
     from inferno_loader.quantization import QuantizedWeight
 
 Action = Literal["keep", "cast", "dequantize", "alias"]
-
-
-def step_bytes(elements: int) -> int:
-    """Bytes of the float32 values that one step of the dequantization of `elements` elements holds."""
-    return 4 * min(STEP_ELEMENTS, elements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,8 @@ class PlannedTensor:
         dtype: As delivered.
         action: ``keep`` as stored, ``cast``, ``dequantize``, or ``alias`` of another tensor.
         parts: The stored tensors that are read for it, by suffix; none for an alias.
-        quantized: The planned quantized weight, for ``dequantize``.
+        quantized: The planned quantized weight, for ``dequantize``, and for a part of one that stays quantized.
+        dense_dtype: Of a part of a weight that stays quantized: the dtype that the weight is dequantized to in use.
         move: A change of row order, or None.
         alias_of: The delivered name whose memory it shares, for ``alias``.
     """
@@ -66,6 +60,7 @@ class PlannedTensor:
     quantized: QuantizedWeight | None = None
     move: RowMove | None = None
     alias_of: str | None = None
+    dense_dtype: Dtype | None = None
 
     @property
     def elements(self) -> int:
@@ -98,7 +93,7 @@ class PlannedTensor:
         """Memory that it takes on the way, beside the result: what is stored, and a step or a second copy."""
         if not self.copied:
             return 0
-        step = step_bytes(self.elements) if self.action == "dequantize" else 0
+        step = self.quantized.step_bytes(self.dtype) if self.quantized and self.action == "dequantize" else 0
         reordered = self.nbytes if self.move and self.action != "keep" else 0
         return self.stored_bytes + max(step, reordered)
 
@@ -164,7 +159,14 @@ class LoadPlan:
         Pages of a mapped file are not counted: the system takes them back when it needs room.
         """
         own = self.weight_bytes - self.mapped_bytes
-        return own + max((tensor.transient_bytes for tensor in self.tensors), default=0)
+        made = [tensor for tensor in self.tensors if tensor.action == "dequantize"]
+        # One room holds the stored bytes of one quantized weight after another: it has the size of the largest.
+        room = max((tensor.stored_bytes for tensor in made), default=0)
+        step = max((tensor.transient_bytes - tensor.stored_bytes for tensor in made), default=0)
+        # They are made last: what is cast before them takes its memory while none of them is there.
+        others = (tensor.transient_bytes for tensor in self.tensors if tensor.action != "dequantize")
+        before = own - sum(tensor.nbytes for tensor in made) + max(others, default=0)
+        return max(before, own + room + step)
 
     @property
     def casts(self) -> tuple[PlannedTensor, ...]:

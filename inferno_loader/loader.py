@@ -9,16 +9,16 @@ from inferno_loader.errors import TensorNameError
 from inferno_loader.model.layers import Linear, QuantizedLinear
 from inferno_loader.model.llama import InfernoLlama
 from inferno_loader.planner import PlanOptions, plan
-from inferno_loader.reader import Progress, read_tensors
+from inferno_loader.reader import Progress, read_tensors, torch_dtype
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import torch
 
     from inferno_loader.config import LlamaConfig
-    from inferno_loader.load_plan import LoadPlan
-    from inferno_loader.quantization import QuantizedWeight
+    from inferno_loader.load_plan import LoadPlan, PlannedTensor
 
 
 def load_state_dict(
@@ -31,7 +31,7 @@ def load_state_dict(
     """Load every tensor of a checkpoint, all or nothing. A tied head is there under both names, in one memory.
 
     Args:
-        path: A directory, or one .safetensors file with its config.json beside it.
+        path: A directory, or one .safetensors file with its config.json beside it, or a .gguf file.
         progress: Called with the bytes done, the bytes in all, and the tensor just read.
         fallback: ``"cpu"`` allows the CPU where the device is not there.
         options: Those of `inferno_loader.plan`.
@@ -56,7 +56,7 @@ def load_model(
     """Load a checkpoint into an `InfernoLlama`, ready for inference.
 
     Args:
-        path: A directory, or one .safetensors file with its config.json beside it.
+        path: A directory, or one .safetensors file with its config.json beside it, or a .gguf file.
         progress: Called with the bytes done, the bytes in all, and the tensor just read.
         fallback: ``"cpu"`` allows the CPU where the device is not there.
         options: Those of `inferno_loader.plan`, but for the names: a model has those of the inferno dialect.
@@ -71,7 +71,7 @@ class ModelLoader:
     """Config, plan, weights, model: each step at hand for whoever wants to look between them.
 
     Args:
-        path: A directory, or one .safetensors file with its config.json beside it.
+        path: A directory, or one .safetensors file with its config.json beside it, or a .gguf file.
         progress: Called as bytes arrive.
         fallback: ``"cpu"`` allows the CPU where the device is not there.
         options: Those of `inferno_loader.plan`.
@@ -121,20 +121,25 @@ class ModelLoader:
 
 def build_model(plan: LoadPlan) -> InfernoLlama:
     """The model of a plan on ``meta``: no memory, and a `QuantizedLinear` for each weight that stays quantized."""
-    quantized: dict[str, QuantizedWeight] = {}
-    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    parts: dict[str, list[PlannedTensor]] = {}
     for tensor in plan.tensors:
         if tensor.quantized and tensor.action == "keep":
-            module, _, suffix = tensor.name.rpartition(".")
-            quantized[module] = tensor.quantized
-            shapes.setdefault(module, {})[suffix] = tensor.shape
+            (suffix,) = tensor.parts
+            parts.setdefault(tensor.name.removesuffix(f".{suffix}"), []).append(tensor)
 
     def linear(name: str, features: tuple[int, int], bias: bool) -> Linear | QuantizedLinear:
-        if name in quantized:
-            return QuantizedLinear(quantized[name], shapes[name], bias=bias)
-        return Linear(features, bias=bias)
+        return _quantized_linear(parts[name], bias=bias) if name in parts else Linear(features, bias=bias)
 
     return InfernoLlama(plan.config, linear=linear)
+
+
+def _quantized_linear(tensors: Sequence[PlannedTensor], *, bias: bool) -> QuantizedLinear:
+    """The module of a weight whose parts are `tensors`."""
+    first = tensors[0]
+    assert first.quantized is not None  # noqa: S101 - they are the parts of one
+    shapes = {suffix: tensor.shape for tensor in tensors for suffix in tensor.parts}
+    dtype = torch_dtype(first.dense_dtype) if first.dense_dtype else None
+    return QuantizedLinear(first.quantized, shapes, dtype=dtype, bias=bias)
 
 
 def fill_model(model: InfernoLlama, weights: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TOLERATED_SUFFIXES = frozenset(
     {
         "inv_freq", "input_scale", "input_zero_point", "input_global_scale", "output_scale", "output_zero_point",
+        "activation_scale", "input_scale_ub",
         "k_scale", "v_scale", "q_scale", "kv_scale", "k_zero_point", "v_zero_point", "q_zero_point",
     },
 )  # fmt: skip
@@ -31,6 +32,8 @@ _MOST_DOTS = 4
 
 #: Parts of a suffix that mark a tensor as the scale of something.
 _SCALE_WORDS = ("scale", "zero_point", "absmax", "qzeros", "g_idx", "SCB", "quant_map", "quant_state")
+#: Whole last parts that do: zero points of HQQ and of quanto.
+_ZERO_WORDS = frozenset({"zero", "_shift"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def is_tolerated(name: str) -> bool:
 
 def is_scale(suffix: str) -> bool:
     """Whether a tensor of this suffix is the scale, or a companion, of something quantized."""
-    return any(word in suffix for word in _SCALE_WORDS)
+    return suffix.rpartition(".")[2] in _ZERO_WORDS or any(word in suffix for word in _SCALE_WORDS)
 
 
 def split_name(name: str, modules: set[str]) -> tuple[str | None, str]:

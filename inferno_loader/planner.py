@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from inferno_loader import problems
-from inferno_loader.checkpoint import StoredTensor, open_checkpoint
-from inferno_loader.config import LlamaConfig
+from inferno_loader.checkpoint import open_checkpoint
 from inferno_loader.dtypes import DTYPES, Dtype, parse_dtype
 from inferno_loader.errors import MemoryLimitError, UnsupportedDtypeError
 from inferno_loader.findings import Finding
+from inferno_loader.gguf.config import model_config
 from inferno_loader.load_plan import LoadPlan, PlannedTensor, RowMove
 from inferno_loader.names import Dialect, RowPermutation, layout_change, translate
+from inferno_loader.packed_rows import part_moves
 from inferno_loader.quantization.settings import settings_of
 from inferno_loader.ranges import sample
 from inferno_loader.resolve import Resolution, ResolvedWeight, resolve
@@ -20,6 +21,8 @@ from inferno_loader.resolve import Resolution, ResolvedWeight, resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from inferno_loader.config import LlamaConfig
+    from inferno_loader.quantization import QuantizedWeight
     from inferno_loader.weight_files import WeightsChoice
 
 
@@ -55,7 +58,7 @@ def plan(
     One exception: where a tied head is stored beside the embedding, both are compared, because they may be one.
 
     Args:
-        path: A directory, or one .safetensors file with its config.json beside it.
+        path: A directory, or one .safetensors file with its config.json beside it, or a .gguf file.
         dtype: Dtype of the dense weights: F64, F32, F16 or BF16, by name or as a torch dtype. None keeps each as
             stored.
         device: Where the tensors go, as torch spells it.
@@ -76,7 +79,7 @@ def plan(
     """
     wanted = _dense_dtype(dtype)
     checkpoint = open_checkpoint(path, weights=weights)
-    config = LlamaConfig.from_directory(checkpoint.root)
+    config = model_config(checkpoint.root, checkpoint.shards)
     resolution = resolve(checkpoint, config, settings_of(config), tie=tie, allow_unexpected=allow_unexpected)
     if resolution.problems:
         raise problems.summed_up(resolution.problems, checkpoint)
@@ -160,7 +163,7 @@ class _Delivery:
             dtype=dtype,
             action="keep" if dtype == stored.info.dtype else "cast",
             parts=weight.parts,
-            move=self._move(weight.module, weight.suffix, stored),
+            move=self._move(weight.module, weight.suffix, stored.info.shape, stored.name),
         )
 
     def _dequantized(self, weight: ResolvedWeight) -> PlannedTensor:
@@ -173,7 +176,7 @@ class _Delivery:
             action="dequantize",
             parts=weight.quantized.parts,
             quantized=weight.quantized,
-            move=self._move(weight.module, "weight", weight.quantized.parts["weight"]),
+            move=self._move(weight.module, "weight", weight.shape, weight.name),
         )
 
     def _as_stored(self, weight: ResolvedWeight) -> Iterator[PlannedTensor]:
@@ -187,17 +190,25 @@ class _Delivery:
                 action="keep",
                 parts={suffix: part},
                 quantized=weight.quantized,
-                move=self._move(weight.module, suffix, part),
+                move=self._part_move(weight.module, suffix, weight.quantized),
+                dense_dtype=self.dtypes[weight.name],
             )
 
-    def _move(self, module: str, suffix: str, stored: StoredTensor) -> RowMove | None:
+    def _move(self, module: str, suffix: str, shape: tuple[int, ...], tensor: str) -> RowMove | None:
+        move = self._change(module)
+        return move if move and move.rows.concerns(suffix, shape, tensor=tensor) else None
+
+    def _part_move(self, module: str, suffix: str, weight: QuantizedWeight) -> RowMove | None:
+        move = self._change(module)
+        return move if move and part_moves(weight, suffix, move.rows) else None
+
+    def _change(self, module: str) -> RowMove | None:
+        """How the rows of a module move between the dialect of the file and the one asked for."""
         change = layout_change(module, self.stored_names, self.names)
         if change.kind == "none":
             return None
         heads = self.config.num_key_value_heads if change.heads == "kv" else self.config.num_attention_heads
-        rows = RowPermutation(heads, self.config.head_dim)
-        concerned = rows.concerns(suffix, stored.info.shape, tensor=stored.name)
-        return RowMove(rows, change.kind) if concerned else None
+        return RowMove(RowPermutation(heads, self.config.head_dim), change.kind)
 
 
 def _own_dtype(weight: ResolvedWeight) -> Dtype:

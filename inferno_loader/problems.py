@@ -77,15 +77,17 @@ def not_dense(stored: StoredTensor) -> DtypeMismatchError:
     )
 
 
-def shape_mismatch(stored: StoredTensor, shape: tuple[int, ...]) -> ShapeMismatchError:
-    """A stored shape that the configuration contradicts."""
+def shape_mismatch(
+    stored: StoredTensor, shape: tuple[int, ...], actual: Sequence[int] | None = None
+) -> ShapeMismatchError:
+    """A shape that the configuration contradicts: that of a tensor, or the `actual` one that it tells of its weight."""
     return ShapeMismatchError(
         "a tensor has another shape than the configuration asks for",
         names=(stored.name,),
         path=stored.shard.path,
         tensor=stored.name,
         expected=list(shape),
-        actual=list(stored.info.shape),
+        actual=list(stored.info.shape if actual is None else actual),
         remedy="the checkpoint was saved without gathering its shards: save it again"
         if 0 in stored.info.shape
         else "the configuration belongs to another model, or the file to another checkpoint",

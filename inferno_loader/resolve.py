@@ -17,6 +17,9 @@ from inferno_loader.errors import InfernoError
 from inferno_loader.findings import Finding
 from inferno_loader.modules import Modules, is_scale, sort_modules
 from inferno_loader.quantization import recognise
+from inferno_loader.quantization.agreement import check_agreement
+from inferno_loader.quantization.declared import is_zero, quantized_biases, stored_dense, undeclared
+from inferno_loader.quantization.refused import layout_of, refused_layout
 from inferno_loader.ranges import sample
 from inferno_loader.ties import same_bytes
 
@@ -28,8 +31,10 @@ if TYPE_CHECKING:
     from inferno_loader.quantization import Family, QuantizedWeight
     from inferno_loader.quantization.settings import QuantizationSettings
 
-
 _MATRIX = 2
+#: Nothing but the codes of a quantized weight has these dtypes; or these, where the configuration tells of any.
+_CODES = ("I8", "F8_E4M3")
+_DECLARED_CODES = (*_CODES, "U8", "I32", "F8_E5M2", "F4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def resolve(
             resolver.resolve(name, shape)
     resolver.leftovers(allow_unexpected)
     resolver.note_oddities()
-    resolver.note_dense()
+    result.findings += stored_dense(result.weights, settings, config.path)
     if result.missing:
         result.problems.append(problems.missing(result.missing, checkpoint))
     return result
@@ -195,9 +200,12 @@ class _Resolver:
         """Resolve one parameter. What is wrong goes to the problems, so that all of it is told at once."""
         parts, suffix = self._parts(name), name.rpartition(".")[2]
         matrix = suffix == "weight" and len(shape) == _MATRIX
+        unread = layout_of(parts) if matrix else None
         found = recognise(parts) if matrix else None
         try:
-            if found:
+            if unread:
+                self._unread(name, shape, parts, unread)
+            elif found:
                 self._quantized(name, shape, parts, *found)
             elif suffix in parts:
                 self._dense(name, shape, parts[suffix])
@@ -206,13 +214,19 @@ class _Resolver:
         except InfernoError as error:
             self.result.problems.append(error)
 
+    def _unread(self, name: str, shape: tuple[int, ...], parts: Mapping[str, StoredTensor], word: str) -> None:
+        """A layout that is known and not read: it is counted all the same, and its parts are no strangers."""
+        mine = {suffix: part for suffix, part in parts.items() if suffix != "bias"}
+        self.used.update(part.name for part in mine.values())
+        self.result.weights.append(ResolvedWeight(name, shape, mine, word))
+        raise refused_layout(word, mine)
+
     def _dense(self, name: str, shape: tuple[int, ...], stored: StoredTensor) -> None:
         self.used.add(stored.name)
         self.result.weights.append(ResolvedWeight(name, shape, {name.rpartition(".")[2]: stored}))
         if not stored.info.dtype.dense:
-            # Nothing but the codes of a quantized weight has these two.
-            codes = len(shape) == _MATRIX and stored.info.dtype.name in ("I8", "F8_E4M3")
             declared = self.result.settings is not None
+            codes = len(shape) == _MATRIX and stored.info.dtype.name in (_DECLARED_CODES if declared else _CODES)
             raise problems.without_scale(stored, declared=declared) if codes else problems.not_dense(stored)
         if stored.info.shape != shape:
             raise problems.shape_mismatch(stored, shape)
@@ -227,8 +241,11 @@ class _Resolver:
         fallback = self.config.dtype or DTYPES["BF16"]
         planned: QuantizedWeight | None = None
         try:
-            planned = family.plan(module, parts, shape, settings.args_for(module) if settings else None, fallback)
-            for finding in planned.findings:
+            args = settings.assumed_for(module) if settings else None
+            made = family.plan(module, parts, shape, args, fallback)
+            check_agreement(made, args)
+            planned = made
+            for finding in (*planned.findings, *undeclared(planned, settings)):
                 self.oddities.setdefault(finding.message, []).append(finding)
         finally:
             self.result.weights.append(ResolvedWeight(name, shape, mine, scheme, planned))
@@ -240,18 +257,6 @@ class _Resolver:
             message = f"{first.message}; and {len(more)} more: {others}" if more else first.message
             self.result.findings.append(replace(first, message=message))
 
-    def note_dense(self) -> None:
-        """Note the weights that the configuration calls quantized, and the tensors show dense."""
-        settings = self.result.settings
-        if settings is None or (settings.method != "compressed-tensors" and self.result.schemes != "none"):
-            # Other methods leave some modules dense by rules of their own.
-            return
-        linear = [w for w in self.result.weights if w.scheme == "none" and not w.alias_of and len(w.shape) == _MATRIX]
-        dense = [weight.name for weight in linear if weight.name != EMBEDDING and settings.args_for(weight.module)]
-        if dense:
-            text = f"the configuration calls {len(dense)} weights quantized that are stored dense: {sample(dense, 3)}"
-            self.result.findings.append(Finding.warning("quant.dense", text, path=self.config.path))
-
     def leftovers(self, allow_unexpected: Sequence[str]) -> None:
         """What no parameter used: tolerated, waived by the caller, a scale without a weight, or unexpected."""
         modules = self.result.modules
@@ -259,6 +264,7 @@ class _Resolver:
             self._ignore(stored, "plan.tolerated", "no weight needs this tensor: it is left out")
         scales: list[StoredTensor] = []
         strangers: list[StoredTensor] = []
+        biases = {part.name for part in quantized_biases(self.result.weights, modules)}
         for stored in self.checkpoint.tensors.values():
             if stored.name in self.used:
                 continue
@@ -266,6 +272,8 @@ class _Resolver:
                 self._ignore(stored, "plan.waived", "unexpected, and left out as the caller allowed")
             elif is_scale(modules.suffixes.get(stored.name, "")):
                 scales.append(stored)
+            elif stored.name in biases and is_zero(stored):
+                self._ignore(stored, "plan.tolerated", "a bias of zeros beside a quantized weight: it is left out")
             else:
                 strangers.append(stored)
         if scales:

@@ -1,6 +1,7 @@
 """Values that are wrong whatever the model: scales that are not finite, flags that are neither 0 nor 1. No torch.
 
-Only small tensors are read, in chunks, and no more than a bound in all: the weights themselves are never looked at.
+Only small tensors are read, in chunks, and no more than a bound in all: the weights themselves are never looked at, but
+for those of GGUF, whose scales stand in their blocks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from inferno_loader.errors import InvalidScaleError
 from inferno_loader.files import read_exactly, reopen_unchanged
 from inferno_loader.findings import Finding
+from inferno_loader.gguf.scales import count_not_finite, has_scales, scales_in
+from inferno_loader.gguf.types import BLOCK_TYPES
 from inferno_loader.modules import is_scale, is_tolerated
 
 if TYPE_CHECKING:
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 
     from inferno_loader.checkpoint import StoredTensor
 
-#: The most bytes that `value_findings` reads. The scales of a 405B with one scale a row take 40 MB.
+#: The most bytes that `value_findings` reads. The scales of a 405B with one scale a row take 40 MB; a model in blocks
+#: of four bits has a scale in every 18 bytes, and of a large one only a part is read.
 MOST_BYTES = 1 << 30
 
 _CHUNK = 1 << 22
@@ -27,19 +31,22 @@ _EXPONENTS: Mapping[str, int] = {"F64": 0x7FF << 52, "F32": 0xFF << 23, "BF16": 
 #: The bytes that are NaN or infinity in the one-byte dtypes (OCP 8-bit floating point, OCP microscaling formats).
 _CODES: Mapping[str, bytes] = {
     "F8_E8M0": b"\xff",
+    "U8": b"\xff",
     "F8_E4M3": b"\x7f\xff",
     "F8_E5M2": b"\x7c\x7d\x7e\x7f\xfc\xfd\xfe\xff",
     "F8_E4M3FNUZ": b"\x80",
     "F8_E5M2FNUZ": b"\x80",
 }
 _FLAGS = b"\0\1"
+#: Scales that may be powers of two in plain bytes (OCP microscaling formats), of which 255 is NaN.
+_BYTE_SCALES = frozenset({"weight_scale", "weight_scale_inv"})
 
 
 def value_findings(tensors: Iterable[StoredTensor], *, most: int = MOST_BYTES) -> Iterator[Finding]:
     """What is wrong with the values of scales and flags among `tensors`.
 
     Args:
-        tensors: Those of a checkpoint; weights among them are passed over.
+        tensors: Those of a checkpoint; weights among them are passed over, but for blocks of GGUF.
         most: Bytes to read in all. What would pass it is not looked at, and a note says so.
 
     Raises:
@@ -61,22 +68,30 @@ def value_findings(tensors: Iterable[StoredTensor], *, most: int = MOST_BYTES) -
 
 
 def _of_interest(stored: StoredTensor) -> bool:
-    dtype = stored.info.dtype.name
-    return dtype == "BOOL" or (is_scale(stored.name.rpartition(".")[2]) and (dtype in _EXPONENTS or dtype in _CODES))
+    dtype, last = stored.info.dtype.name, stored.name.rpartition(".")[2]
+    if dtype == "U8":
+        return last in _BYTE_SCALES
+    if has_scales(dtype):
+        return True
+    return dtype == "BOOL" or (is_scale(last) and (dtype in _EXPONENTS or dtype in _CODES))
 
 
 def _chunks(stored: StoredTensor) -> Iterator[bytes]:
     descriptor = reopen_unchanged(stored.shard.path, stored.shard.identity)
+    known = BLOCK_TYPES.get(stored.info.dtype.name)
+    step = _CHUNK // known.nbytes * known.nbytes if known else _CHUNK
     try:
-        for start in range(0, stored.info.nbytes, _CHUNK):
-            size = min(_CHUNK, stored.info.nbytes - start)
+        for start in range(0, stored.info.nbytes, step):
+            size = min(step, stored.info.nbytes - start)
             yield read_exactly(descriptor, size, stored.offset + start, stored.shard.path)
     finally:
         os.close(descriptor)
 
 
 def _count_bad(data: bytes, dtype: str) -> int:
-    """How many elements of `data` are NaN or infinite; for BOOL, how many are neither 0 nor 1."""
+    """How many elements of `data` are NaN or infinite, of blocks how many scales; for BOOL, what is neither 0 nor 1."""
+    if has_scales(dtype):
+        return count_not_finite(dtype, data)
     if dtype == "BOOL":
         return len(data.translate(None, _FLAGS))
     if dtype in _CODES:
@@ -99,12 +114,13 @@ def _count_full_exponents(data: bytes, mask: int) -> int:
 
 
 def _finding(stored: StoredTensor, bad: int) -> Finding:
-    path, name = stored.shard.path, stored.name
-    if stored.info.dtype.name == "BOOL":
+    path, name, dtype = stored.shard.path, stored.name, stored.info.dtype.name
+    count = scales_in(dtype, stored.info.nbytes) if has_scales(dtype) else stored.info.elements
+    if dtype == "BOOL":
         text = f"{bad} bytes of a BOOL tensor are neither 0 nor 1: readers differ in what they make of them"
         return Finding.note("data.bool", text, path=path, tensor=name)
     if is_tolerated(name):
-        text = f"{bad} of {stored.info.elements} values are NaN or infinite, in a scale that a load leaves out"
+        text = f"{bad} of {count} values are NaN or infinite, in a scale that a load leaves out"
         return Finding.warning("quant.scale", text, path=path, tensor=name)
     return Finding.from_error(
         InvalidScaleError(
@@ -112,7 +128,7 @@ def _finding(stored: StoredTensor, bad: int) -> Finding:
             path=path,
             tensor=name,
             expected="finite numbers",
-            actual=f"{bad} of {stored.info.elements} are NaN or infinite",
+            actual=f"{bad} of {count} are NaN or infinite",
             remedy="the quantization failed for this module: quantize the model again",
         )
     )

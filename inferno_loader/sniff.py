@@ -27,7 +27,7 @@ _SIGNS = (
     Sign(b'{"error"', "a JSON answer of a server", _AGAIN),
     Sign(b"pk\x03\x04", "a zip archive, as torch.save writes", _CONVERT),
     Sign(b"pk\x05\x06", "an empty zip archive", _CONVERT),
-    Sign(b"gguf", "a GGUF file", "use a GGUF reader, or convert it to safetensors"),
+    Sign(b"gguf", "a GGUF file", "give it the ending .gguf: it is read by that name"),
     Sign(b"\x89hdf", "an HDF5 file", "convert it to safetensors"),
     Sign(b"\x93numpy", "a NumPy array", "convert it to safetensors"),
     Sign(b"\x1f\x8b", "a gzip archive", "unpack it first"),

@@ -1,14 +1,15 @@
 """Which files of a directory are its weights. No torch.
 
-A directory may hold an index with its shards, one ``model.safetensors``, shards without an index, and Meta's
-``consolidated`` files. They are sets: one is loaded, never a mixture, and the caller chooses where there are several.
+A directory may hold an index with its shards, one ``model.safetensors``, shards without an index, Meta's
+``consolidated`` files, and GGUF in one file or split. They are sets: one is loaded, never a mixture, and the caller
+chooses where there are several.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-WeightsChoice = Literal["index", "single", "shards", "consolidated"]
+WeightsChoice = Literal["index", "single", "shards", "consolidated", "gguf"]
 Layout = Literal["single", "index", "shards"]
 Naming = Literal["standard", "consolidated"]
 
-_SUFFIX = ".safetensors"
+_SUFFIX, _GGUF_SUFFIX = ".safetensors", ".gguf"
 _INDEX_SUFFIX = ".safetensors.index.json"
 _SINGLE = "model.safetensors"
 _CONSOLIDATED = "consolidated"
-_NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{1,9})-of-(?P<total>[0-9]{1,9})\.safetensors")
+_NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{1,9})-of-(?P<total>[0-9]{1,9})\.(?:safetensors|gguf)")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -67,7 +68,7 @@ class WeightFiles:
 
 
 def choose_weight_files(path: Path, choice: WeightsChoice | None) -> WeightFiles:
-    """The weight files at `path`: a directory, a .safetensors file or an index.
+    """The weight files at `path`: a directory, a .safetensors file, an index, or a .gguf file with all its parts.
 
     Raises:
         UnreadableFileError: The directory cannot be listed.
@@ -77,6 +78,8 @@ def choose_weight_files(path: Path, choice: WeightsChoice | None) -> WeightFiles
         return _from_directory(path, choice)
     if path.name.endswith(_INDEX_SUFFIX):
         return _from_index(path)
+    if path.name.endswith(_GGUF_SUFFIX) and (numbered := _numbered(path.name)):
+        return _gguf_split(path.parent, numbered)
     return WeightFiles(path.parent, (path.name,), "single", _naming(path.name))
 
 
@@ -89,6 +92,8 @@ def _from_directory(root: Path, choice: WeightsChoice | None) -> WeightFiles:
     if not candidates and (consolidated := _consolidated(root, names)):
         # Beside Hugging Face's files, Meta's are the same model once more, under other names: never mixed.
         candidates = {"consolidated": consolidated}
+    if gguf := _gguf(root, names):
+        candidates["gguf"] = gguf
     if not candidates:
         raise _nothing(root, names)
     if len(candidates) > 1:
@@ -130,6 +135,14 @@ def list_names(root: Path) -> list[str]:
     """
     try:
         return sorted(entry.name for entry in root.iterdir())
+    except NotADirectoryError as error:
+        raise UnreadableFileError(
+            "a directory is asked for, and this is a file",
+            path=root,
+            expected="a directory",
+            actual="a file",
+            remedy=f"name the directory that holds it: {root.parent}",
+        ) from error
     except OSError as error:
         raise UnreadableFileError(
             "the directory cannot be read", path=root, actual=error, remedy="check the path and the permissions"
@@ -171,7 +184,8 @@ def _single(root: Path, names: list[str]) -> WeightFiles | None:
 
 
 def _numbered_shards(root: Path, names: list[str], naming: Naming = "standard") -> WeightFiles | None:
-    numbered = [name for name in names if _numbered(name) and _naming(name) == naming]
+    weights = [name for name in names if name.endswith(_SUFFIX) and _naming(name) == naming]
+    numbered = [name for name in weights if _numbered(name)]
     return _shards(root, numbered, naming) if numbered else None
 
 
@@ -183,8 +197,39 @@ def _consolidated(root: Path, names: list[str]) -> WeightFiles | None:
     return _numbered_shards(root, names, "consolidated")
 
 
+def _gguf(root: Path, names: list[str]) -> WeightFiles | None:
+    """The only GGUF of a directory, in one file or split into numbered ones.
+
+    Raises:
+        AmbiguousWeightsError: There are several, as of one model in several types of blocks.
+        IncompleteShardsError: A part of it is missing.
+    """
+    files = [name for name in names if name.endswith(_GGUF_SUFFIX)]
+    splits = {(numbered.stem, numbered.total): numbered for name in files if (numbered := _numbered(name))}
+    whole = [name for name in files if not _numbered(name)]
+    if len(splits) + len(whole) > 1:
+        raise AmbiguousWeightsError(
+            "the directory holds several GGUF files that are no parts of one",
+            path=root,
+            expected="one file, or one set NAME-00001-of-N.gguf",
+            actual=", ".join(files[:10]),
+            remedy="name the file to load, or the first of its parts",
+        )
+    if whole:
+        return WeightFiles(root, (whole[0],), "single")
+    return _gguf_split(root, next(iter(splits.values()))) if splits else None
+
+
+def _gguf_split(root: Path, part: _Numbered) -> WeightFiles:
+    """Every part of the split GGUF that `part` belongs to."""
+    family = (part.stem, part.total)
+    files = [name for name in list_names(root) if name.endswith(_GGUF_SUFFIX)]
+    mine = [name for name in files if (numbered := _numbered(name)) and (numbered.stem, numbered.total) == family]
+    return replace(_shards(root, mine, "standard"), findings=())
+
+
 _FINDERS: Mapping[WeightsChoice, Callable[[Path, list[str]], WeightFiles | None]] = MappingProxyType(
-    {"index": _index, "single": _single, "shards": _numbered_shards, "consolidated": _consolidated},
+    {"index": _index, "single": _single, "shards": _numbered_shards, "consolidated": _consolidated, "gguf": _gguf},
 )
 
 
@@ -243,7 +288,7 @@ def _nothing(root: Path, names: list[str]) -> CheckpointError:
             remedy="convert them where they came from, with transformers: "
             "AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT)",
         )
-    others = [name for name in names if name.endswith((".gguf", ".npz", ".h5", ".msgpack", ".onnx"))]
+    others = [name for name in names if name.endswith((".npz", ".h5", ".msgpack", ".onnx"))]
     return NoWeightsError(
         "the directory holds no safetensors weights",
         path=root,
@@ -260,7 +305,7 @@ def _with_bystanders(chosen: WeightFiles, names: Iterable[str]) -> WeightFiles:
             "checkpoint.ignored_file", "a weight file that is not part of the set: never read", path=chosen.root / name
         )
         for name in names
-        if name.endswith(_SUFFIX) and name not in chosen.names
+        if name.endswith((_SUFFIX, _GGUF_SUFFIX)) and name not in chosen.names
     )
     return WeightFiles(
         chosen.root, chosen.names, chosen.layout, chosen.naming, chosen.index, (*chosen.findings, *notes)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.tools.building import shard_plan
+from conformance.tools.schemes.scheme import Scheme
 from conformance.tools.stored import parameters
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def facts_of(recipe: Recipe, held: Iterable[Parameter], cast: str | None = None)
         cast: The dtype to which a load casts dense weights of which no dtype was asked; None for as stored.
     """
     held = list(held)
-    used = [tensor.spec for each in held for tensor in each.stored if not tensor.spec.name.endswith("input_scale")]
+    used = [tensor.spec for each in held for tensor in each.stored if _uses(recipe, each, tensor.spec.name)]
     dtypes: Counter[str] = Counter()
     for spec in used:
         dtypes[spec.dtype] += spec.nbytes
@@ -44,11 +45,25 @@ def facts_of(recipe: Recipe, held: Iterable[Parameter], cast: str | None = None)
         "tensors": len(used),
         "bytes": sum(dtypes.values()),
         "shards": _files(recipe, {spec.name for spec in used}),
-        "scheme": _SCHEMES[recipe.quantization.kind] if recipe.quantization else "none",
+        "scheme": _scheme(recipe),
         "tied": bool(recipe.figures["tie_word_embeddings"]) and not own_head,
         "dtypes": dict(dtypes),
         "dense_bytes": sum(_dense_bytes(each, cast) for each in counted),
     }
+
+
+def _scheme(recipe: Recipe) -> str:
+    how = recipe.quantization
+    if how is None:
+        return "none"
+    return how.feature if isinstance(how, Scheme) else _SCHEMES[how.kind]
+
+
+def _uses(recipe: Recipe, each: Parameter, name: str) -> bool:
+    """Whether a load needs a stored tensor of a parameter."""
+    if isinstance(recipe.quantization, Scheme) and len(each.stored) > 1:
+        return recipe.quantization.uses(name.removeprefix(each.dense.spec.name.removesuffix("weight")))
+    return not name.endswith("input_scale")
 
 
 def _files(recipe: Recipe, used: set[str]) -> int:

@@ -6,13 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.tools.container import write_file
+from conformance.tools.container import PT_METADATA, write_file
 from conformance.tools.digest import digest
+from conformance.tools.schemes.scheme import Scheme
 from conformance.tools.shardplan import by_count, by_size, index_text, shard_names, shuffled
 from conformance.tools.stored import decode, dense_specs, parameter, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from conformance.tools.container import Spec
     from conformance.tools.encode import FloatDtype
     from conformance.tools.recipe import Recipe
-    from conformance.tools.stored import Tensor
+    from conformance.tools.stored import Parameter, Tensor
 
 _META_FILE = "consolidated.safetensors"
 _INDEX_FILE = "model.safetensors.index.json"
@@ -87,29 +88,47 @@ def build(recipe: Recipe, directory: Path) -> Built:
         ValueError: The sizes do not fit the layout or the quantization.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    stored: dict[str, Tensor] = {}
+    held = list(parameters(recipe))
+    stored = {tensor.spec.name: tensor for each in held for tensor in each.stored}
     dense: dict[str, Expected] = {}
-    for each in parameters(recipe):
-        stored.update({tensor.spec.name: tensor for tensor in each.stored})
+    for each in held:
         if not each.dense.spec.name.endswith(".inv_freq"):
             dense[each.dense.spec.name] = _expected(each.dense)
-    files = _write_weights(recipe, directory, stored)
+    files = _write_weights(recipe, directory, held)
     _write_json(directory / "config.json", recipe.config_json())
     _write_json(directory / "generation_config.json", _generation(recipe))
+    for name, content in _beside(recipe, held).items():
+        _write_json(directory / name, content)
     expected = {name: _expected(tensor) for name, tensor in stored.items()}
     nbytes = sum(len(tensor.data) for tensor in stored.values())
     return Built(directory, recipe, recipe.config_json(), files, nbytes, expected, dense)
 
 
-def _write_weights(recipe: Recipe, directory: Path, stored: Mapping[str, Tensor]) -> tuple[str, ...]:
+def _write_weights(recipe: Recipe, directory: Path, held: Sequence[Parameter]) -> tuple[str, ...]:
+    stored = {tensor.spec.name: tensor for each in held for tensor in each.stored}
     plan = shard_plan(recipe, [tensor.spec for tensor in stored.values()])
     names = [_META_FILE] if recipe.dialect == "meta" else shard_names(len(plan))
     for name, specs in zip(names, plan, strict=True):
         data = {spec.name: stored[spec.name].data for spec in specs}
-        write_file(directory / name, specs, data, rule=recipe.rule)
+        write_file(directory / name, specs, data, rule=recipe.rule, metadata=_metadata(recipe, held, data))
     if len(plan) > 1 and recipe.layout.kind != "indexless":
         (directory / _INDEX_FILE).write_text(index_text(plan, names), encoding="utf-8")
     return tuple(names)
+
+
+def _metadata(recipe: Recipe, held: Sequence[Parameter], data: Collection[str]) -> Mapping[str, str]:
+    """What the header of the file that holds the tensors `data` says beside them."""
+    if not isinstance(recipe.quantization, Scheme):
+        return PT_METADATA
+    parts = {each.dense.spec.name: tuple(part for part in each.stored if part.spec.name in data) for each in held}
+    return {**PT_METADATA, **recipe.quantization.metadata({name: part for name, part in parts.items() if part})}
+
+
+def _beside(recipe: Recipe, held: Sequence[Parameter]) -> dict[str, Any]:
+    if not isinstance(recipe.quantization, Scheme):
+        return {}
+    quantized = (each.dense.spec.name.removesuffix(".weight") for each in held if len(each.stored) > 1)
+    return recipe.quantization.beside(tuple(quantized))
 
 
 def shard_plan(recipe: Recipe, specs: Sequence[Spec]) -> list[list[Spec]]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.tools.encode import Quantized, dequantize
-from conformance.tools.stored import Parameter, Tensor, decode
+from conformance.tools.schemes.scheme import Scheme
+from conformance.tools.stored import Parameter, Tensor, decode, dequantized
 from conformance.tools.truth import tensor_digest
 from conformance.tools.values import encode_values
 
@@ -39,7 +40,7 @@ def restated(recipe: Recipe, each: Parameter, stored: Mapping[str, Tensor]) -> P
         KeyError: A quantized weight has no codes or no scale left: it has no value.
         ValueError: The steps changed a tensor in the row order of another dialect.
     """
-    left = tuple(stored[tensor.spec.name] for tensor in each.stored if tensor.spec.name in stored)
+    left = _left(recipe, each, stored)
     if left == each.stored:
         return each
     if not left:
@@ -77,11 +78,23 @@ def digests(recipe: Recipe, each: Parameter, dtype: str | None) -> tuple[TensorD
     return tuple(dict.fromkeys(tensor_digest(wanted, dense.spec.shape, data) for data in spelled))
 
 
+def _left(recipe: Recipe, each: Parameter, stored: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    """What the steps left of a parameter: its tensors, and of a quantized Linear also those that came to it."""
+    names = [tensor.spec.name for tensor in each.stored]
+    if isinstance(recipe.quantization, Scheme) and len(names) > 1:
+        module = each.dense.spec.name.removesuffix("weight")
+        come = (name for name in stored if name.startswith(module) and name != f"{module}bias")
+        names += [name for name in come if name not in names]
+    return tuple(stored[name] for name in names if name in stored)
+
+
 def _results(recipe: Recipe, each: Parameter, dtype: str) -> list[Tensor]:
     """The dense tensor from which a result in another dtype is rounded: one, or two for a quantized weight."""
     if len(each.stored) == 1:
         return [each.dense]
     asked: Any = dtype
+    if isinstance(recipe.quantization, Scheme):
+        return [_dequantized(recipe, each.dense, each.stored, rounded) for rounded in (asked, None)]
     scale_dtype: Any = _by_leaf(each.stored)["weight_scale"].spec.dtype
     return [_dequantized(recipe, each.dense, each.stored, rounded) for rounded in (asked, scale_dtype)]
 
@@ -91,6 +104,8 @@ def _dequantized(recipe: Recipe, dense: Tensor, stored: tuple[Tensor, ...], dtyp
     how = recipe.quantization
     if how is None:
         raise ValueError(f"{dense.spec.name}: stored in {len(stored)} tensors, and the recipe quantizes nothing")
+    if isinstance(how, Scheme):
+        return dequantized(how, dense.spec, stored, dtype, recipe.dtype)
     rounded: Any = dtype or dense.spec.dtype
     values = dequantize(_quantized(how, stored), rounded).astype(np.float64)
     return Tensor(replace(dense.spec, dtype=rounded), encode_values(values.reshape(-1), rounded))

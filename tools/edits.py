@@ -6,7 +6,7 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from conformance.tools.container import Spec, write_file
+from conformance.tools.container import PT_METADATA, Spec, write_file
 from conformance.tools.stored import Tensor
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes a sound file of `tensors`."""
+    """Writes a sound file of `tensors`; what the metadata of a file say that is there stays."""
     specs = [tensor.spec for tensor in tensors.values()]
-    write_file(path, specs, {name: tensor.data for name, tensor in tensors.items()})
+    metadata = split(path)[0].get("__metadata__") if path.exists() else None
+    write_file(path, specs, {name: tensor.data for name, tensor in tensors.items()}, metadata=metadata or PT_METADATA)
 
 
 def find(directory: Path, name: str) -> tuple[Path, Tensor]:

@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 _BLOCK = 128
 
 
+def input_ids(vocabulary: int, tokens: Any) -> NDArray[np.int64]:
+    """Token ids, int64 ``[batch, positions]``, the same for the same `tokens`.
+
+    Args:
+        vocabulary: Tokens that there are.
+        tokens: Has ``batch``, ``positions`` and ``seed``.
+    """
+    generator = np.random.Generator(np.random.PCG64(tokens.seed))
+    return generator.integers(0, vocabulary, (tokens.batch, tokens.positions), dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class _Sizes:
     """The figures of one layer; `window` is how many keys a query sees, None for all before it."""

@@ -8,7 +8,7 @@ is ignored where there is none, a rotation where there is one position) is left 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from conformance.tools.scenario import Scenario
+    from conformance.tools.truth import Logits
 
     Array = NDArray[np.float64]
     Lookup = Callable[[str], Array]
@@ -61,7 +61,24 @@ class Misreading(NamedTuple):
     places: Array | None = None
 
 
-def movements(scenario: Scenario, tokens: Any) -> dict[str, float]:
+class Model(Protocol):
+    """A checkpoint of which logits are known: a `Scenario`, or a recipe of another container."""
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """Every figure that the tensors follow."""
+
+    def weights(self) -> dict[str, Array]:
+        """The values of every parameter by its Hugging Face name; of a head that is not stored, none."""
+
+    def input_ids(self, tokens: Any) -> NDArray[np.int64]:
+        """Token ids, int64 ``[batch, positions]``."""
+
+    def logits(self, tokens: Any) -> Logits:
+        """The logits of every position, in float64."""
+
+
+def movements(scenario: Model, tokens: Any) -> dict[str, float]:
     """By how much each misreading moves the logits, as a part of the largest one.
 
     Where the beginning of a long text shows it clearly, by how much at least.
@@ -126,15 +143,17 @@ def _of_rope(figures: Mapping[str, Any], positions: int) -> Iterator[tuple[str, 
         yield "the scaling is ignored", plain
     if frequencies(figures, positions)[1] != 1.0:
         yield "the attention factor is left out", _rope(rope, attention_factor=1.0)
+    unread = _rope(rope, attention_factor=None)
     if rope.get("attention_factor") is not None:
-        yield "the attention factor that is told is not read", _rope(rope, attention_factor=None)
+        if frequencies({**figures, **unread}, positions)[1] != frequencies(figures, positions)[1]:
+            yield "the attention factor that is told is not read", unread
     elif rope.get("mscale") and rope.get("mscale_all_dim"):
         yield "mscale and mscale_all_dim are not read", _rope(rope, mscale=None, mscale_all_dim=None)
     if rope["rope_type"] in _OF_ORIGINAL:
         limit = _rope(rope, original_max_position_embeddings=rope["max_position_embeddings"])
         if not _same(frequencies(figures, positions), frequencies({**figures, **limit}, positions)):
             yield "the original length is taken for that of the model", limit
-    if rope["rope_type"] == "longrope":
+    if rope["rope_type"] == "longrope" and rope["long_factor"] != rope["short_factor"]:
         swapped = _rope(rope, short_factor=rope["long_factor"], long_factor=rope["short_factor"])
         yield "the other list of factors is taken", swapped
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from conformance.tools.container import Rule
     from conformance.tools.encode import FloatDtype, Strategy
+    from conformance.tools.schemes.scheme import Scheme
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -188,7 +189,7 @@ class Recipe:
         head: The stored head. ``auto``: one of its own unless the configuration ties it; ``own``: always; ``copy``:
             one with the bytes of the embedding; ``absent``: none; ``instead``: the embedding, under the head's name.
         layout: How the tensors lie in files.
-        quantization: How the Linear weights are quantized, None for dense.
+        quantization: How the Linear weights are quantized, in 8 bits or by any scheme; None for dense.
         dialect: The names and the row order of the stored tensors.
         seed: Another seed gives other values everywhere.
         rule: The writer whose header order and padding the files follow.
@@ -201,7 +202,7 @@ class Recipe:
     inv_freq: str | None = None
     head: Head = "auto"
     layout: Layout = Layout()
-    quantization: Quantization | None = None
+    quantization: Quantization | Scheme | None = None
     dialect: Dialect = "huggingface"
     seed: int = 0
     rule: Rule = "dtype-name-padded"
@@ -220,8 +221,8 @@ class Recipe:
     def figures(self) -> dict[str, Any]:
         """Every figure that the tensors follow, whether ``config.json`` has it or not."""
         figures = {**DEFAULT_CONFIG, "torch_dtype": _TORCH_NAMES[self.dtype], **self.config}
-        if self.quantization is not None:
-            figures.setdefault("quantization_config", self.quantization.config())
+        if self.quantization is not None and (block := self.quantization.config()):
+            figures.setdefault("quantization_config", block)
         return figures
 
     def config_json(self) -> dict[str, Any]:
@@ -231,6 +232,8 @@ class Recipe:
     def key(self) -> str:
         """16 hexadecimal digits that are the same for the same recipe and generator, in every process."""
         facts = [GENERATOR_VERSION, asdict(replace(self, config={})), dict(self.config)]
+        if not isinstance(self.quantization, Quantization | None):
+            facts.append(type(self.quantization).__name__)  # the fields of two schemes may be alike
         return short_key(facts)
 
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from conformance.tools import analysis, delivery, slicing
 from conformance.tools.building import build
 from conformance.tools.digest import short_key
-from conformance.tools.forward import logits
+from conformance.tools.forward import input_ids, logits
 from conformance.tools.recipe import Recipe
 from conformance.tools.stored import decode, parameters
 from conformance.tools.truth import Facts, Logits, TensorDigest, Tensors, tensor_digest
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from conformance.tools.steps import Step
@@ -123,9 +122,7 @@ class Scenario:
 
     def input_ids(self, tokens: Any) -> NDArray[np.int64]:
         """Token ids, int64 ``[batch, positions]``, the same for the same `tokens`."""
-        vocabulary = self.figures["vocab_size"]
-        generator = np.random.Generator(np.random.PCG64(tokens.seed))
-        return generator.integers(0, vocabulary, (tokens.batch, tokens.positions), dtype=np.int64)
+        return input_ids(self.figures["vocab_size"], tokens)
 
     def facts(self) -> Facts:
         """What an analysis must say of the checkpoint."""

@@ -21,6 +21,7 @@ from conformance.tools.ways_index import INDEX_WAYS
 from conformance.tools.ways_layout import LAYOUT_WAYS
 from conformance.tools.ways_model import MODEL_WAYS
 from conformance.tools.ways_names import NAME_WAYS
+from conformance.tools.ways_quantized import QUANTIZED_WAYS
 from conformance.tools.ways_resources import RESOURCE_WAYS
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ WAYS: Mapping[str, Way] = _joined(
     NAME_WAYS,
     CONFIG_WAYS,
     RESOURCE_WAYS,
+    QUANTIZED_WAYS,
 )
 
 

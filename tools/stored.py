@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ import numpy as np
 from conformance.tools.architecture import llama_specs
 from conformance.tools.container import Spec
 from conformance.tools.encode import E4M3, dequantize, quantize_fp8, quantize_int8
+from conformance.tools.schemes.scheme import Scheme
 from conformance.tools.values import encode_values, tensor_bytes, tensor_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -45,6 +47,9 @@ _META_MODULES: Mapping[str, str] = MappingProxyType(
 )
 _INTEGERS = {"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "<u1"}
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+#: A case asks for the parameters of its recipe some five times, and its neighbours have the same recipe: so those of
+#: the last few recipes are at hand, but for large ones.
+_MOST_HELD, _LARGEST_HELD = 8, 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,29 @@ class Parameter:
     stored: tuple[Tensor, ...]
 
 
+_HELD: dict[str, tuple[Parameter, ...]] = {}
+_HOLDING = Lock()
+
+
 def parameters(recipe: Recipe) -> Iterator[Parameter]:
     """The parameters of `recipe` one by one, in state-dict order; the stored buffers (``inv_freq``) among them."""
-    for spec in dense_specs(recipe):
-        yield parameter(recipe, spec)
+    key = recipe.key()
+    with _HOLDING:
+        held = _HELD.get(key)
+    if held is None:
+        held = tuple(parameter(recipe, spec) for spec in dense_specs(recipe))
+        _hold(key, held)
+    return iter(held)
+
+
+def _hold(key: str, held: tuple[Parameter, ...]) -> None:
+    """Keeps the parameters of a recipe, and lets go of those that have been kept longest."""
+    if sum(len(tensor.data) for each in held for tensor in (each.dense, *each.stored)) > _LARGEST_HELD:
+        return
+    with _HOLDING:
+        _HELD[key] = held
+        while len(_HELD) > _MOST_HELD:
+            del _HELD[next(iter(_HELD))]
 
 
 def dense_specs(recipe: Recipe) -> list[Spec]:
@@ -91,8 +115,12 @@ def parameter(recipe: Recipe, spec: Spec, dtype: FloatDtype | None = None) -> Pa
     """
     source = _EMBEDDING if recipe.head == "copy" and spec.name == _HEAD else spec.name
     original = Tensor(spec, tensor_bytes(source, spec.dtype, spec.shape, seed=recipe.seed))
-    if recipe.quantization is not None and _is_linear(spec, recipe.quantization.skip):
-        return _quantized(recipe, recipe.quantization, original, dtype)
+    how = recipe.quantization
+    if isinstance(how, Scheme) and (module := _linear(spec)) and not how.skips(module):
+        stored = how.encode(module, decode(original), _float_dtype(spec))
+        return Parameter(dequantized(how, spec, stored, dtype, recipe.dtype), stored)
+    if how is not None and not isinstance(how, Scheme) and _linear(spec) not in ("", *how.skip):
+        return _quantized(recipe, how, original, dtype)
     if recipe.head == "instead" and spec.name == _EMBEDDING:
         return Parameter(original, (replace(original, spec=replace(spec, name=_HEAD)),))
     return Parameter(original, (_to_meta(recipe, original) if recipe.dialect == "meta" else original,))
@@ -121,9 +149,40 @@ def _dtype(recipe: Recipe, spec: Spec) -> str:
     return matching[-1] if matching else spec.dtype
 
 
-def _is_linear(spec: Spec, skip: tuple[str, ...]) -> bool:
+def _linear(spec: Spec) -> str:
+    """The name of the Linear of which a tensor is the weight; empty where it is none."""
     module = spec.name.removesuffix(".weight")
-    return module != spec.name and module.endswith(("_proj", "lm_head")) and module not in skip
+    return module if module != spec.name and module.endswith(("_proj", "lm_head")) else ""
+
+
+def _float_dtype(spec: Spec) -> FloatDtype:
+    dtype: Any = spec.dtype
+    known: FloatDtype = dtype
+    return known
+
+
+def dequantized(
+    how: Scheme,
+    spec: Spec,
+    stored: Iterable[Tensor],
+    dtype: FloatDtype | None,
+    fallback: FloatDtype,
+) -> Tensor:
+    """The dense weight of `spec` that stored tensors are worth by a scheme.
+
+    Args:
+        how: The scheme.
+        spec: The dense original: its name and shape count.
+        stored: The tensors of its module.
+        dtype: What to round to; None for what a loader owes when none is asked for.
+        fallback: The dtype of the model by its configuration.
+    """
+    module = spec.name.removesuffix(".weight")
+    parts = {tensor.spec.name.removeprefix(f"{module}."): tensor for tensor in stored}
+    rows, columns = spec.shape
+    with np.errstate(invalid="ignore"):  # of a scale that is no number
+        found, values = how.decode(module, parts, (rows, columns), dtype, fallback)
+    return _floats(spec.name, found, values)
 
 
 def _quantized(recipe: Recipe, how: Quantization, original: Tensor, dtype: FloatDtype | None) -> Parameter:

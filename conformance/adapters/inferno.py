@@ -27,6 +27,11 @@ _DTYPES = (
     "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64", "C64",
     "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0",
 )  # fmt: skip
+#: The schemes beyond those of 8 bits in compressed-tensors.
+_SCHEMES = (
+    "ct-int", "ct-float", "ct-pack", "ct-nvfp4", "ct-mxfp", "ct-sparse", "gptq", "awq", "bnb", "fp8-block", "fbgemm",
+    "modelopt", "torchao", "quanto", "hqq", "gguf",
+)  # fmt: skip
 
 
 class Inferno:
@@ -35,7 +40,8 @@ class Inferno:
     name = "inferno"
     packages = ("inferno-loader", "torch", "safetensors")
     claims = frozenset(
-        {"bytes", "sharded", "indexless", "tied", "cast", "bias", "family:mistral", "quant:ct-int", "quant:ct-float"}
+        {"bytes", "sharded", "indexless", "tied", "cast", "bias", "family:mistral"}
+        | {f"quant:{scheme}" for scheme in _SCHEMES}
         | {f"rope:{kind}" for kind in ("default", "linear", "dynamic", "llama3", "yarn", "longrope")}
         | {f"dtype:{dtype}" for dtype in _DTYPES},
     )

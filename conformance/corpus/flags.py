@@ -9,6 +9,7 @@ from conformance.corpus.flag import Flag
 from conformance.corpus.flags_directory import FLAGS_OF_DIRECTORIES
 from conformance.corpus.flags_files import FLAGS_OF_FILES
 from conformance.corpus.flags_forward import FLAGS_OF_LOGITS
+from conformance.corpus.flags_gguf import FLAGS_OF_GGUF
 from conformance.corpus.flags_model import FLAGS_OF_MODELS
 
 if TYPE_CHECKING:
@@ -26,5 +27,6 @@ FLAGS: Mapping[str, Flag] = MappingProxyType(
         **FLAGS_OF_DIRECTORIES,
         **FLAGS_OF_MODELS,
         **FLAGS_OF_LOGITS,
+        **FLAGS_OF_GGUF,
     },
 )

@@ -48,6 +48,11 @@ FLAGS_OF_MODELS: Mapping[str, Flag] = MappingProxyType(
             "The configuration declares zero points, and none are stored. Old writers left out those that are zero: a"
             " loader may take zeros, or refuse.",
         ),
+        "FloatZeroPoints": Flag(
+            "choice",
+            "Zero points of a packed weight are stored as floats, one a scale and not packed, as some converters write"
+            " them. A loader may subtract them, or refuse.",
+        ),
         "CutGroup": Flag(
             "choice",
             "A boundary between ranks cuts through a group of columns that share a scale. A loader may slice exactly,"
@@ -105,7 +110,42 @@ FLAGS_OF_MODELS: Mapping[str, Flag] = MappingProxyType(
             "The configuration names code beside the weights. A loader may pass over it, for it knows the family, or"
             " refuse; it runs nothing.",
         ),
+        "ShortGroup": Flag(
+            "choice",
+            "The group size does not divide the columns, and the last group is shorter. Some writers make such files,"
+            " some kernels cannot read them: a loader may read it exactly, or refuse.",
+        ),
+        "UnpackedZeros": Flag(
+            "choice",
+            "Zeros are stored as numbers in the shape of the scales, where the format packs them. A loader may take"
+            " them for what they are, or refuse; read as packed they are other zeros.",
+        ),
+        "SharedTable": Flag(
+            "choice",
+            "A table that all weights share is stored with fewer of them than use it. A loader may take the table that"
+            " the format fixes, or refuse.",
+        ),
+        "OtherTable": Flag(
+            "choice",
+            "A table is stored beside codes whose type fixes one, with other numbers. A loader may read by the table"
+            " that is stored, or refuse; by that of the type the weights are others.",
+        ),
+        "OtherMap": Flag(
+            "choice",
+            "A file beside the weights tells of other codes than there are. A loader may go by the tensors, which tell"
+            " it themselves, or refuse.",
+        ),
+        "ScaleByAnotherName": Flag(
+            "choice",
+            "Scales stand under a name that one converter knows and the format does not. A loader may take them for"
+            " what they are, or refuse; codes without them are no weights.",
+        ),
         # What wrong loaders do.
+        "Evaluated": Flag(
+            "defect",
+            "A text in the checkpoint, which should name a dtype, is evaluated as an expression: whoever wrote the file"
+            " runs what he likes.",
+        ),
         "Filled": Flag(
             "defect",
             "A parameter that is stored nowhere is filled: with random numbers, ones, zeros, or what the memory held."

@@ -36,6 +36,11 @@ METHODS: Mapping[Level, str] = MappingProxyType(
 #: The method of the container level that gets the bytes of a file and not its name; the claim ``bytes`` goes with it.
 READ_BYTES = "read_bytes"
 
+#: What the claims of a scheme begin with.
+QUANTIZED = "quant:"
+#: The claim that takes back: with it, no case of a dense checkpoint is claimed.
+QUANTIZED_ALONE = f"{QUANTIZED}alone"
+
 #: The dtypes of the safetensors container, as its headers name them.
 CONTAINER_DTYPES: tuple[str, ...] = (
     "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64", "C64",
@@ -52,7 +57,7 @@ _QUANTIZED: Mapping[str, str] = {
     "gptq": "GPTQ, v1 and v2",
     "awq": "AWQ, gemm and gemv",
     "bnb": "bitsandbytes, int8, nf4 and fp4",
-    "fp8-block": "Hugging Face and DeepSeek FP8 in blocks",
+    "fp8-block": "FP8 of transformers, AutoFP8 and DeepSeek, in blocks and with one scale",
     "fbgemm": "FBGEMM FP8",
     "modelopt": "ModelOpt FP8 and NVFP4",
     "mxfp4": "gpt-oss MXFP4 blocks",
@@ -77,7 +82,8 @@ FEATURES: Mapping[str, str] = MappingProxyType(
             for kind in ("default", "linear", "dynamic", "llama3", "yarn", "longrope")
         },
         **{f"dtype:{dtype}": f"tensors stored as {dtype}" for dtype in CONTAINER_DTYPES},
-        **{f"quant:{scheme}": meaning for scheme, meaning in _QUANTIZED.items()},
+        **{f"{QUANTIZED}{scheme}": meaning for scheme, meaning in _QUANTIZED.items()},
+        QUANTIZED_ALONE: "quantized checkpoints and no others: nothing dense is claimed",
         "parallel:quantized": "slices of quantized weights",
     },
 )

@@ -41,7 +41,7 @@ def generators() -> str:
     """16 hexadecimal digits over the source of the generators."""
     sha = hashlib.sha256()
     tools = resources.files("conformance") / "tools"
-    for source in sorted(tools.iterdir(), key=lambda each: each.name):
+    for source in sorted([*tools.iterdir(), *(tools / "schemes").iterdir()], key=lambda each: each.name):
         if source.name.endswith(".py"):
             sha.update(source.name.encode() + b"\0" + source.read_bytes())
     return sha.hexdigest()[:16]

@@ -8,30 +8,47 @@ from typing import TYPE_CHECKING
 from conformance.engine import claims
 from conformance.planted import (
     bugs_analysis,
+    bugs_awq,
     bugs_beside,
+    bugs_bnb,
     bugs_configuration,
     bugs_container,
     bugs_container_data,
     bugs_conversion,
     bugs_directory,
     bugs_forward,
+    bugs_gguf,
+    bugs_gguf_files,
+    bugs_gguf_model,
+    bugs_gptq,
+    bugs_groups,
     bugs_header,
+    bugs_hqq,
     bugs_index,
     bugs_layout,
     bugs_metamorphic,
     bugs_model,
     bugs_names,
+    bugs_narrow,
+    bugs_packed,
+    bugs_packing,
     bugs_parallel,
     bugs_quantized,
+    bugs_quanto,
     bugs_resources,
     bugs_rotary,
+    bugs_small_floats,
     bugs_spellings,
     bugs_ties,
     bugs_told,
+    bugs_torchao,
     bugs_weights,
 )
 from conformance.planted.right import Right
 from conformance.planted.right_computing import RightComputing
+from conformance.planted.right_gguf import RightGguf
+from conformance.planted.right_libraries import RightLibraries
+from conformance.planted.right_packed import RightPacked
 from conformance.planted.right_ways import (
     RightBare,
     RightCopying,
@@ -64,6 +81,17 @@ _MODULES = (
     bugs_ties,
     bugs_configuration,
     bugs_quantized,
+    bugs_packed,
+    bugs_packing,
+    bugs_small_floats,
+    bugs_groups,
+    bugs_gptq,
+    bugs_awq,
+    bugs_bnb,
+    bugs_torchao,
+    bugs_quanto,
+    bugs_hqq,
+    bugs_narrow,
     bugs_parallel,
     bugs_model,
     bugs_forward,
@@ -71,6 +99,9 @@ _MODULES = (
     bugs_analysis,
     bugs_resources,
     bugs_told,
+    bugs_gguf,
+    bugs_gguf_files,
+    bugs_gguf_model,
 )
 
 
@@ -104,4 +135,7 @@ RIGHT: tuple[type[Analysis], ...] = (
     RightBare,
     RightWilling,
     RightComputing,
+    RightPacked,
+    RightLibraries,
+    RightGguf,
 )

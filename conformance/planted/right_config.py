@@ -83,8 +83,11 @@ class Configured(Directory):
     """Reads ``config.json``."""
 
     def config(self, directory: Path) -> Config:
-        """The figures, checked."""
-        whole = self.read_config(directory / "config.json")
+        """The figures of a directory, checked."""
+        return self.config_of(self.read_config(directory / "config.json"))
+
+    def config_of(self, whole: Mapping[str, Any]) -> Config:
+        """The figures of a configuration, checked."""
         raw = self.language_model(whole)
         self.check_family(raw)
         heads = self.count(raw, "num_attention_heads")

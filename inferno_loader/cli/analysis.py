@@ -28,6 +28,8 @@ def analysis_lines(analysis: WeightAnalysis, needed: MemoryRequirements, machine
     yield str(analysis.variant)
     yield from _identity(analysis)
     yield from ("", "Dtypes", *_dtypes(analysis))
+    if analysis.scheme != "none":
+        yield from ("", "Schemes", *_schemes(analysis))
     yield from ("", f"Files ({len(analysis.shards)})", *_shards(analysis))
     yield from ("", f"Memory ({needed.dtype}, batch {needed.batch}, {needed.length} positions)")
     yield from _memory(analysis, needed, machine)
@@ -59,6 +61,14 @@ def _identity(analysis: WeightAnalysis) -> list[str]:
 def _dtypes(analysis: WeightAnalysis) -> list[str]:
     rows = [(use.dtype, use.tensors, use.elements, human(use.nbytes), use.nbytes) for use in analysis.dtypes]
     return table(("dtype", "tensors", "elements", "size", "bytes"), rows)
+
+
+def _schemes(analysis: WeightAnalysis) -> list[str]:
+    rows = [
+        (use.scheme, use.weights, use.parameters, human(use.nbytes), f"{use.bits_per_weight:.3f}", use.layers)
+        for use in analysis.schemes
+    ]
+    return table(("scheme", "weights", "parameters", "size", "bits a weight", "layers"), rows)
 
 
 def _shards(analysis: WeightAnalysis) -> list[str]:

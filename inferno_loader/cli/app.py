@@ -73,8 +73,8 @@ Examples:
 def app() -> None:
     """Look at Llama checkpoints, check them, and load them: all or nothing.
 
-    DIR is a directory, or one .safetensors file with its config.json beside it. Data go to stdout, the log to stderr;
-    with --json, data and errors are JSON. NO_COLOR is honoured.
+    DIR is a directory, or one .safetensors file with its config.json beside it, or a .gguf file. Data go to stdout, the
+    log to stderr; with --json, data and errors are JSON. NO_COLOR is honoured.
     """
 
 

@@ -78,7 +78,7 @@ def generate(path: Path, *, prompt: str, max_new_tokens: int, **options: Any) ->
     """Continue a text with the model in DIR.
 
     Greedily: the most likely token each time. The prompt and its continuation go to stdout. The tokenizer is the
-    tokenizer.json beside the weights.
+    tokenizer.json beside the weights, beside those of GGUF as well.
     """
     torch, tokenizers = _need("torch", "inferno-loader"), _need("tokenizers", "inferno-loader[cli]")
     with progress_bar() as progress:
@@ -111,7 +111,9 @@ def _need(module: str, requirement: str) -> ModuleType:
 def _tokenizer(tokenizers: Any, path: Path) -> Any:
     if not path.exists():
         raise MissingFileError(
-            "there is no tokenizer", path=path, remedy="download tokenizer.json of this model into the directory"
+            "there is no tokenizer",
+            path=path,
+            remedy="download tokenizer.json of this model into the directory; the one in a GGUF file is not read",
         )
     try:
         return tokenizers.Tokenizer.from_file(str(path))

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog="""\b
-JSON keys: path variant layout dialect scheme tied parameters tensors bytes dense_bytes
-  dtypes shards layers incomplete_layers memory machine recommendations sound findings
+JSON keys: path variant layout dialect scheme schemes dense_matrices bits_per_weight tied
+  parameters tensors bytes dense_bytes dtypes shards layers incomplete_layers memory machine
+  recommendations sound findings
 
 \b
 Examples:

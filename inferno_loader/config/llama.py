@@ -122,7 +122,7 @@ class LlamaConfig:
                 remedy="hand over the object that config.json holds",
             )
         reject_unsound(data, path)
-        return _build(language_model(data, path), path)
+        return build_config(language_model(data, path), path)
 
     @classmethod
     def from_directory(cls, directory: Path | str) -> LlamaConfig:
@@ -153,7 +153,7 @@ def _main_file(directory: Path) -> LlamaConfig:
     path = directory / "params.json"
     params = read_optional(path)
     if params is not None:
-        return _build(translate(params, path), path)
+        return build_config(translate(params, path), path)
     raise _missing(directory)
 
 
@@ -186,7 +186,12 @@ def _with_generation(config: LlamaConfig, directory: Path) -> LlamaConfig:
     )
 
 
-def _build(model: LanguageModel, path: Path | None) -> LlamaConfig:
+def build_config(model: LanguageModel, path: Path | None) -> LlamaConfig:
+    """The configuration of a language model whose keys are those of ``config.json``, wherever they come from.
+
+    Raises:
+        ConfigError: As `LlamaConfig.from_dict`.
+    """
     reader = Reader(model.values, path=path, prefix=model.prefix, names=model.names, findings=list(model.findings))
     sizes = read_sizes(reader, model.family, nested=bool(model.prefix))
     positions = _positions(reader, model.family)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 #: compressed-tensors releases.
 KEYS = ("quantization_config", "compression_config")
 
-#: Files that hold the block where ``config.json`` does not: AutoGPTQ, AutoAWQ, NVIDIA ModelOpt.
-FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
+#: Files that hold the block where ``config.json`` does not: AutoGPTQ, AutoAWQ, NVIDIA ModelOpt, optimum-quanto.
+FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json", "quanto_qmap.json")
 
 
 class Quantization(NamedTuple):

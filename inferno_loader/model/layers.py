@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -40,26 +40,67 @@ def _product(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | No
 
 
 class QuantizedLinear(nn.Module):
-    """A Linear that keeps its weight as stored, and dequantizes it each time it is used.
+    """A Linear that keeps its weight as stored, in any family, and dequantizes it each time it is used.
 
-    Memory at rest is that of the codes and scales; one dense weight exists while a product is computed.
+    Memory at rest is that of the codes and scales; one dense weight exists while a product is computed. It is that of a
+    dense load to the bit, and so is the product.
+
+    Args:
+        weight: As planned; its family does the arithmetic.
+        shapes: Of the stored parts, by suffix. A suffix may hold dots (``weight.absmax``): each is a buffer.
+        dtype: Of the dense weight; that of the activations where not given.
+        bias: Whether there is one.
     """
 
     bias: nn.Parameter | None
 
-    def __init__(self, weight: QuantizedWeight, shapes: Mapping[str, tuple[int, ...]], *, bias: bool = False) -> None:
+    def __init__(
+        self,
+        weight: QuantizedWeight,
+        shapes: Mapping[str, tuple[int, ...]],
+        *,
+        dtype: torch.dtype | None = None,
+        bias: bool = False,
+    ) -> None:
         super().__init__()
-        self.planned = weight
-        self.suffixes = tuple(shapes)
-        for suffix, shape in shapes.items():
-            self.register_buffer(suffix, torch.empty(shape, device="meta"))
+        self.planned, self.dtype = weight, dtype
         self.bias = empty(weight.shape[0]) if bias else None
+        # register_buffer takes no name with a dot: so are named the buffers of submodules, of which there are none.
+        self._buffers.update({suffix: torch.empty(shape, device="meta") for suffix, shape in shapes.items()})
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """[..., in features] to [..., out features], in the dtype of `values`."""
-        parts = {suffix: self.get_buffer(suffix) for suffix in self.suffixes}
-        weight = self.planned.family.dequantize(self.planned, parts, values.dtype)
-        return _product(values, weight, self.bias)
+        return _product(values, self.dense_weight(self.dtype or values.dtype), self.bias)
+
+    def dense_weight(self, dtype: torch.dtype) -> torch.Tensor:
+        """The weight [out features, in features], made anew."""
+        parts = {suffix: part for suffix, part in self._buffers.items() if part is not None}
+        return self.planned.family.dequantize(self.planned, parts, dtype)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],  # noqa: ARG002 - the signature is that of torch
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Take the tensors themselves, as ``assign=True`` does elsewhere; `nn.Module` takes no name with a dot."""
+        own = {**self._parameters, **self._buffers}
+        held = {f"{prefix}{name}": tensor for name, tensor in own.items() if tensor is not None}
+        for name, empty_one in held.items():
+            given = state_dict.get(name, empty_one)
+            if given.shape != empty_one.shape:
+                error_msgs.append(f"size mismatch for {name}: {list(given.shape)}, and not {list(empty_one.shape)}")
+            elif name == f"{prefix}bias":
+                self.bias = nn.Parameter(given, requires_grad=False)
+            else:
+                self._buffers[name.removeprefix(prefix)] = given
+        if strict:
+            missing_keys.extend(name for name in held if name not in state_dict)
+            unexpected_keys.extend(name for name in state_dict if name.startswith(prefix) and name not in held)
 
 
 class Embedding(nn.Module):

@@ -11,23 +11,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from inferno_loader.errors import (
-    DtypeMismatchError,
-    InvalidScaleError,
-    SchemeConflictError,
-)
+from inferno_loader.errors import DtypeMismatchError
 from inferno_loader.findings import Finding
 from inferno_loader.problems import shape_mismatch
-from inferno_loader.quantization.family import STEP_ELEMENTS, QuantizedWeight
+from inferno_loader.quantization.family import QuantizedWeight
+from inferno_loader.quantization.numbers import LOOKED_UP_BYTES, fp8_values, looked_up
+from inferno_loader.quantization.parts import conflict, misfit, need_dtype
+from inferno_loader.quantization.scaling import Grid, scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import torch
 
     from inferno_loader.checkpoint import StoredTensor
     from inferno_loader.dtypes import Dtype
-    from inferno_loader.quantization.settings import WeightArgs
+    from inferno_loader.quantization.family import WeightArgs
 
 _CODES = {"I8": "ct-int", "F8_E4M3": "ct-float"}
 #: Methods that announce each layout. AutoFP8, FBGEMM and ModelOpt write that of FP8 too, with F32 scales.
@@ -40,7 +39,7 @@ _SCALE_DTYPES = ("F32", "BF16", "F16")
 
 
 class PlainFamily:
-    """int-quantized, naive-quantized and float-quantized."""
+    """int-quantized, naive-quantized and float-quantized. The layout of a weight is its block, rows and columns."""
 
     schemes: tuple[str, ...] = ("ct-int", "ct-float")
 
@@ -63,19 +62,28 @@ class PlainFamily:
     ) -> QuantizedWeight:
         """See `Family.plan`."""
         weight, scale = parts["weight"], parts["weight_scale"]
-        _check_shape(weight, shape)
+        if weight.info.shape != shape:
+            raise shape_mismatch(weight, shape)
         _check_type(weight, args)
-        if scale.info.dtype.name not in _SCALE_DTYPES:
-            raise _bad_scale(scale, f"a dtype of {', '.join(_SCALE_DTYPES)}", scale.info.dtype)
-        block = _block(scale, weight.info.shape, args)
+        need_dtype(scale, *_SCALE_DTYPES)
+        block = block_of(scale, weight.info.shape, args)
         zero_point = parts.get("weight_zero_point")
         if zero_point:
             _check_zero_point(zero_point, scale, weight)
-        dtype = scale.info.dtype if scale.info.dtype.name in ("BF16", "F16") else fallback
         used = {suffix: parts[suffix] for suffix in sorted(self.suffixes(parts))}
         scheme = _CODES[weight.info.dtype.name]
-        oddities = _oddities(module, block, shape, zero_point, args)
-        return QuantizedWeight(self, module, scheme, shape, dtype, used, block, oddities)
+        return QuantizedWeight(
+            self,
+            module,
+            scheme,
+            shape,
+            own_dtype(scale, fallback),
+            used,
+            block,
+            findings=oddities_of(module, block, shape, zero_point, args),
+            exact=is_exact(scale),
+            unpacked_bytes=0 if scheme == "ct-int" else LOOKED_UP_BYTES,
+        )
 
     def dequantize(
         self, weight: QuantizedWeight, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype
@@ -83,84 +91,45 @@ class PlainFamily:
         """See `Family.dequantize`."""
         import torch  # noqa: PLC0415 - planning never imports it
 
-        codes = tensors["weight"]
-        result = torch.empty(weight.shape, dtype=dtype, device=codes.device)
-        rows, columns = weight.shape
-        step = max(1, STEP_ELEMENTS // columns)
-        for first in range(0, rows, step):
-            last = min(first + step, rows)
-            values = _widen(codes[first:last])
-            if "weight_zero_point" in tensors:
-                for place, zero_point in _meetings(values, tensors["weight_zero_point"], weight, first):
-                    place.sub_(zero_point)
-            for place, scale in _meetings(values, tensors["weight_scale"], weight, first):
-                place.mul_(scale)
-            result[first:last] = values
-        return result
+        codes, (rows, columns) = tensors["weight"], weight.shape
+        table = None if codes.dtype == torch.int8 else fp8_values(codes.dtype)
+
+        def numbers(first: int, last: int) -> torch.Tensor:
+            part = codes[first:last]
+            return part if table is None else looked_up(part.view(torch.uint8), table)
+
+        grid = Grid((rows, columns), weight.layout)
+        scale, zero_point = tensors["weight_scale"], tensors.get("weight_zero_point")
+        return scaled(numbers, grid, scale, dtype, zero_point=zero_point)
 
 
-def _widen(codes: torch.Tensor) -> torch.Tensor:
-    """The codes as float32. FP8 goes through a table of its 256 values: torch converts it eight times slower."""
-    import torch  # noqa: PLC0415
-
-    if codes.dtype == torch.int8:
-        return codes.to(torch.float32)
-    table = torch.arange(256, dtype=torch.uint8, device=codes.device).view(codes.dtype).to(torch.float32)
-    return table.index_select(0, codes.view(torch.uint8).reshape(-1).to(torch.int32)).view(codes.shape)
+def own_dtype(scale: StoredTensor, fallback: Dtype) -> Dtype:
+    """The dtype of a result of which none was asked: that of the scale where it is BF16 or F16."""
+    return scale.info.dtype if is_exact(scale) else fallback
 
 
-def _meetings(
-    values: torch.Tensor, grid: torch.Tensor, weight: QuantizedWeight, first: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Views of `values`, the rows from `first` on, each with the float32 part of `grid` that it meets.
-
-    Whole blocks are [rows, blocks, width] and meet [rows or 1, blocks, 1]; a last block that is cut meets its column.
-    """
-    import torch  # noqa: PLC0415
-
-    height, width = weight.block
-    cells = grid.to(torch.float32).reshape(-1, math.ceil(weight.shape[1] / width))
-    if len(cells) > 1:
-        cells = cells[torch.arange(first, first + len(values), device=cells.device) // height]
-    whole = values.shape[1] // width
-    yield values[:, : whole * width].view(len(values), whole, width), cells[:, :whole, None]
-    if whole < cells.shape[1]:
-        yield values[:, whole * width :], cells[:, whole:]
-
-
-def _check_shape(weight: StoredTensor, shape: tuple[int, ...]) -> None:
-    if weight.info.shape != shape:
-        raise shape_mismatch(weight, shape)
+def is_exact(scale: StoredTensor) -> bool:
+    """Whether the arithmetic can be done in the dtype of the scale, each product rounded once."""
+    return scale.info.dtype.name in ("BF16", "F16")
 
 
 def _check_type(weight: StoredTensor, args: WeightArgs | None) -> None:
     if args is None:
         return
     stored = "int" if weight.info.dtype.name == "I8" else "float"
-    if args.type not in (None, stored) or args.method not in _METHODS[weight.info.dtype.name]:
-        raise SchemeConflictError(
-            "the configuration and the tensors tell of different schemes",
-            path=weight.shard.path,
-            tensor=weight.name,
-            expected=f"{args.method}, {args.type or 'any'} codes of {args.bits} bits, by the configuration",
-            actual=f"{weight.info.dtype}",
-            remedy="the configuration belongs to another checkpoint: fetch the right one",
-        )
+    # Integers of fewer bits are stored in bytes as well; FP8 has eight.
+    other_bits = stored == "float" and args.bits not in (None, 8)
+    if args.type not in (None, stored) or args.method not in _METHODS[weight.info.dtype.name] or other_bits:
+        told = f"{args.method}, {args.type or 'any'} codes of {args.bits} bits, by the configuration"
+        raise conflict(weight, told, f"{weight.info.dtype}")
 
 
-def _bad_scale(scale: StoredTensor, expected: object, actual: object) -> InvalidScaleError:
-    return InvalidScaleError(
-        "a scale or zero point does not fit its weight",
-        path=scale.shard.path,
-        tensor=scale.name,
-        expected=expected,
-        actual=actual,
-        remedy="the file is damaged, or of a newer layout: write it again",
-    )
+def block_of(scale: StoredTensor, shape: tuple[int, ...], args: WeightArgs | None) -> tuple[int, int]:
+    """Rows and columns that share a scale, from the shape of the scale and what the configuration says.
 
-
-def _block(scale: StoredTensor, shape: tuple[int, ...], args: WeightArgs | None) -> tuple[int, int]:
-    """Rows and columns that share a scale, from the shape of the scale and what the configuration says."""
+    Raises:
+        InvalidScaleError: The scale has a shape that fits no strategy, or not the one that is told.
+    """
     rows, columns = shape
     grid = scale.info.shape
     if grid in ((), (1,), (1, 1)) and (args is None or args.strategy not in ("group", "block")):
@@ -171,20 +140,20 @@ def _block(scale: StoredTensor, shape: tuple[int, ...], args: WeightArgs | None)
         wanted = (math.ceil(rows / args.block[0]), math.ceil(columns / args.block[1]))
         if grid == wanted:
             return args.block
-        raise _bad_scale(scale, f"{list(wanted)} for blocks of {list(args.block)}", list(grid))
+        raise misfit(scale, f"{list(wanted)} for blocks of {list(args.block)}", list(grid))
     if len(grid) == 2 and grid[0] == rows and grid[1]:  # noqa: PLR2004 - a grid has two sides
         size = args.group_size if args and args.group_size else columns // grid[1]
         if size and size * grid[1] == columns:
             return 1, size
     expected = f"[1], [{rows}, 1] or [{rows}, groups] for a weight {list(shape)}"
-    raise _bad_scale(scale, expected, list(grid))
+    raise misfit(scale, expected, list(grid))
 
 
 def _check_zero_point(zero_point: StoredTensor, scale: StoredTensor, weight: StoredTensor) -> None:
     if zero_point.info.elements != scale.info.elements or (
         len(scale.info.shape) > 1 and zero_point.info.shape != scale.info.shape
     ):
-        raise _bad_scale(zero_point, list(scale.info.shape), list(zero_point.info.shape))
+        raise misfit(zero_point, list(scale.info.shape), list(zero_point.info.shape))
     if zero_point.info.dtype != weight.info.dtype:
         raise DtypeMismatchError(
             "a zero point has another dtype than its codes",
@@ -197,13 +166,14 @@ def _check_zero_point(zero_point: StoredTensor, scale: StoredTensor, weight: Sto
         )
 
 
-def _oddities(
+def oddities_of(
     module: str,
     block: tuple[int, int],
     shape: tuple[int, ...],
     zero_point: StoredTensor | None,
     args: WeightArgs | None,
 ) -> tuple[Finding, ...]:
+    """What is odd and allowed in a weight of compressed-tensors, as the design's policies have it."""
     found = []
     if args is None:
         text = "the weight is quantized, and the configuration does not say so: taken by its tensors"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,11 +14,39 @@ if TYPE_CHECKING:
     from inferno_loader.checkpoint import StoredTensor
     from inferno_loader.dtypes import Dtype
     from inferno_loader.findings import Finding
-    from inferno_loader.quantization.settings import WeightArgs
+
+Strategy = Literal["tensor", "channel", "group", "block", "token", "tensor_group", "attn_head"]
+
+#: Elements that a family dequantizes at a time: bounds a float32 copy to 16 MiB.
+STEP_ELEMENTS = 1 << 22
+_FLOAT32 = 4
 
 
-#: Elements that a family dequantizes at a time: bounds the float32 copy to 64 MiB.
-STEP_ELEMENTS = 1 << 24
+@dataclass(frozen=True, slots=True)
+class WeightArgs:
+    """What the configuration says of one weight. None is silence.
+
+    Attributes:
+        method: ``quant_method`` of the block.
+        bits: Bits of a code.
+        type: ``int`` or ``float`` codes.
+        strategy: How far one scale reaches.
+        symmetric: Whether there is no zero point.
+        group_size: Columns that share a scale, for the strategy ``group``; -1 for all of them.
+        block: Rows and columns that share a scale, for the strategy ``block``.
+        format: The word of the method for its layout: ``pack-quantized``, ``gptq_v2``, ``gemm``, ...
+        version: The release of the library that wrote it, where that decides.
+    """
+
+    method: str = "compressed-tensors"
+    bits: int | None = None
+    type: Literal["int", "float"] | None = None
+    strategy: Strategy | None = None
+    symmetric: bool | None = None
+    group_size: int | None = None
+    block: tuple[int, int] | None = None
+    format: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +60,10 @@ class QuantizedWeight:
         shape: Logical shape of the dense weight, [out features, in features].
         dtype: Dtype of the dense weight where the caller asks for none.
         parts: The tensors that the arithmetic needs, by suffix.
-        block: Rows and columns that share one scale.
+        layout: What the family needs to know beside the parts, a class of its own.
         findings: What is odd and allowed.
+        exact: Whether a result in `dtype` is computed in that dtype alone: it is that of the scales.
+        unpacked_bytes: Bytes that a code takes on its way from the stored parts to the arithmetic.
     """
 
     family: Family
@@ -41,8 +72,15 @@ class QuantizedWeight:
     shape: tuple[int, ...]
     dtype: Dtype
     parts: Mapping[str, StoredTensor]
-    block: tuple[int, int]
+    layout: Any
     findings: tuple[Finding, ...] = field(default=())
+    exact: bool = False
+    unpacked_bytes: int = 0
+
+    def step_bytes(self, dtype: Dtype) -> int:
+        """Memory that one step of the arithmetic takes beside what is stored and the result in `dtype`."""
+        in_place = dtype.name == "F32" or (self.exact and dtype == self.dtype)
+        return min(STEP_ELEMENTS, math.prod(self.shape)) * (self.unpacked_bytes + (0 if in_place else _FLOAT32))
 
 
 class Family(Protocol):

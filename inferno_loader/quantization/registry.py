@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inferno_loader.gguf.family import GgufFamily
+from inferno_loader.quantization.awq import AwqFamily
+from inferno_loader.quantization.bnb import BitsAndBytesFamily
+from inferno_loader.quantization.ct_micro import MicroFamily
+from inferno_loader.quantization.ct_pack import PackFamily
 from inferno_loader.quantization.ct_plain import PlainFamily
-from inferno_loader.quantization.known import KNOWN
+from inferno_loader.quantization.ct_sparse import SparseFamily
+from inferno_loader.quantization.fp8_block import BlockFamily
+from inferno_loader.quantization.gptq import GptqFamily
+from inferno_loader.quantization.hqq import HqqFamily
+from inferno_loader.quantization.modelopt import ModelOptFamily
+from inferno_loader.quantization.quanto import QuantoFamily
+from inferno_loader.quantization.torchao import TorchaoFamily
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +25,21 @@ if TYPE_CHECKING:
     from inferno_loader.quantization.family import Family
 
 #: Families are asked in this order; the first that recognises a module has it.
-FAMILIES: tuple[Family, ...] = (*KNOWN, PlainFamily())
+FAMILIES: tuple[Family, ...] = (
+    SparseFamily(),
+    PackFamily(),
+    GptqFamily(),
+    AwqFamily(),
+    BitsAndBytesFamily(),
+    BlockFamily(),
+    ModelOptFamily(),
+    TorchaoFamily(),
+    QuantoFamily(),
+    HqqFamily(),
+    MicroFamily(),
+    PlainFamily(),
+    GgufFamily(),
+)
 
 #: Every word that `recognise` may give.
 SCHEMES: tuple[str, ...] = tuple(dict.fromkeys(scheme for family in FAMILIES for scheme in family.schemes))

@@ -44,11 +44,23 @@ def flaw(target: str) -> str:
     return _explodes(expression)
 
 
+def cost(target: str) -> int:
+    """How slow a match may be: 0 without a repeat, 1 for one or two, and ten times as much for each one more."""
+    if not target.startswith(_EXPRESSION):
+        return 0
+    repeats = sum(_repeats(part) for part in _PART.findall(target.removeprefix(_EXPRESSION)))
+    return 10 ** max(0, repeats - 2) if repeats else 0
+
+
+def _repeats(part: str) -> bool:
+    return part[0] in "*+?" or (part[0] == "{" and len(part) > 1)
+
+
 def _explodes(expression: str) -> str:
     """Why matching may take for ever."""
     repeats, groups, closed = 0, [False], False
     for part in _PART.findall(expression):
-        if part[0] in "*+?" or (part[0] == "{" and len(part) > 1):
+        if _repeats(part):
             if closed and part[0] != "?":
                 return "it repeats a group that holds a repeat or an alternative"
             repeats += 1

@@ -15,6 +15,7 @@ from conformance.corpus.clauses import (
     directory,
     dtypes,
     forward,
+    gguf,
     names,
     parallel,
     quantized,
@@ -44,6 +45,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     resources.CHAPTER,
     security.CHAPTER,
     diagnostics.CHAPTER,
+    gguf.CHAPTER,
 )
 #: Every clause, by id.
 CLAUSES: Mapping[str, Clause] = MappingProxyType(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from conformance.corpus.clauses.clause import Chapter, Clause
+from conformance.corpus.clauses.quantized_libraries import LIBRARIES
+from conformance.corpus.clauses.quantized_packed import PACKED
 
 CHAPTER = Chapter(
     "Quantized schemes",
@@ -73,6 +75,15 @@ CHAPTER = Chapter(
             "MUST",
             "Codes and scales of which the configuration says nothing are dequantized by what is there, or refused.",
             "https://github.com/vllm-project/compressed-tensors",
+        ),
+        *PACKED,
+        *LIBRARIES,
+        Clause(
+            "weights.quantized-dialects",
+            "SHOULD",
+            "Under the names of Meta all parts of q and k that have rows lie in its order of them: the codes, the "
+            "scales and the zero points of a row move together, or the checkpoint is refused.",
+            "https://github.com/meta-llama/llama-models/blob/main/models/llama3/model.py",
         ),
     ),
 )

@@ -72,8 +72,9 @@ def test_facts_are_those_of_the_recipe(name: str, built: Callable[[Recipe], Buil
     assert [use.nbytes for use in facts.dtypes] == sorted(by_dtype.values(), reverse=True)
     assert sum(use.tensors for use in facts.dtypes) == facts.tensors
     assert sum(use.elements for use in facts.dtypes) == sum(map(_elements, used.values()))
-    quantization = made.recipe.quantization
-    assert facts.scheme == ({"int8": "ct-int", "fp8": "ct-float"}[quantization.kind] if quantization else "none")
+    how = made.recipe.quantization
+    kind = how.kind if isinstance(how, Quantization) else None
+    assert facts.scheme == {"int8": "ct-int", "fp8": "ct-float", None: "none"}[kind]
     assert facts.tied == made.config["tie_word_embeddings"]
     assert (facts.sound, facts.layers, facts.incomplete_layers) == (True, "0-11", "")
     assert facts.variant.family == "Custom"

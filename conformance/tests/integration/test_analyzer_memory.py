@@ -95,6 +95,8 @@ def test_the_peak_of_a_load_is_as_planned(sparse: Callable[..., Path], measure: 
         (None, {"dtype": "float32", "mmap": True}),
         ("int8-channel", {}),
         ("fp8-tensor", {"dtype": "float32"}),
+        # In the dtype of the scales no copy is made, but codes of FP8 are looked up in steps.
+        ("fp8-tensor", {}),
     ]
     large = {scheme: sparse(_LARGE, scheme) for scheme, _ in ways}
     small = {scheme: sparse({"num_hidden_layers": 1}, scheme) for scheme, _ in ways}
@@ -161,12 +163,12 @@ def test_activations_are_as_predicted(measure: Callable[..., Any]) -> None:
 def test_a_weight_that_stays_quantized_is_unpacked_for_its_product(
     sparse: Callable[..., Path], measure: Callable[..., Any]
 ) -> None:
-    """One dense weight, and a step of its dequantization, stand beside the activations: within 12 %."""
+    """One dense weight stands beside the activations, and no copy of it: within 12 %."""
     directory = sparse(_LARGE, "int8-channel")
     load = "model = inferno_loader.load_model(path, dequantize=False); model(torch.zeros(1, 1, dtype=int))"
     forward = "logits = model(torch.zeros(1, 64, dtype=int))"
     (grown,) = measure(load, forward, [{"path": str(directory)}])
     needed = analyze(directory).memory(dequantize=False, length=64)
-    # up_proj: 8192 x 2048 in BF16, and as many float32 values.
-    assert needed.activations > 6 * 8192 * 2048
+    # up_proj: 8192 x 2048 in BF16.
+    assert needed.activations > 2 * 8192 * 2048
     assert grown["peak"] == pytest.approx(needed.activations, rel=0.12)

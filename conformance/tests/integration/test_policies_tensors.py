@@ -13,6 +13,8 @@ from conformance.tools import edits
 from conformance.tools.broken import BREAKAGES
 from conformance.tools.container import Spec
 from conformance.tools.recipe import NAMED, Layout, Quantization, Recipe
+from conformance.tools.schemes.ct_pack import Packed
+from conformance.tools.schemes.gptq import Gptq
 from conformance.tools.stored import Tensor
 from conformance.tools.values import tensor_bytes
 from inferno_loader import InfernoError, load_model, load_state_dict, plan
@@ -141,10 +143,47 @@ def test_asymmetric_weight_without_a_zero_point(fresh: Callable[[Recipe], Path])
     assert torch.equal(load_state_dict(directory, names="huggingface", dtype="F32")[f"{_QUERY}.weight"], expected)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [(Packed(symmetric=False, zeros="floats"), 48), (Gptq(group_size=40, symmetric=False), 64)],
+    ids=["zero points as floats", "a short last group"],
+)
+def test_oddities_of_writers_that_are_read(
+    scheme: Any,
+    width: int,
+    built: Callable[[Recipe], Built],
+    loaded: Callable[..., dict[str, Expected]],
+) -> None:
+    """Floats are subtracted as they are, and a last group has the columns that are left: exact."""
+    sizes = {"num_hidden_layers": 2, "hidden_size": width, "intermediate_size": 2 * width, "head_dim": 8}
+    made = built(Recipe(config=sizes, quantization=scheme))
+    assert loaded(made.directory) == made.dense
+
+
+def test_zeros_of_gptq_that_are_not_packed(fresh: Callable[[Recipe], Path]) -> None:
+    """Rejected, and named, where each would be read as eight others."""
+    sizes = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128, "head_dim": 8}
+    directory = fresh(Recipe(config=sizes, quantization=Gptq()))
+    _, stored = edits.find(directory, f"{_QUERY}.scales")
+    _store(directory, f"{_QUERY}.qzeros", "F16", stored.spec.shape)
+    error = _refusal(directory)
+    assert (error.code, error.tensor, str(error.actual)) == ("quant.scale", f"{_QUERY}.qzeros", "F16")
+
+
 @pytest.mark.parametrize("name", ["nan_scale", "infinite_scale"])
 def test_scales_that_are_not_finite(name: str, fresh: Callable[[Recipe], Path]) -> None:
     """Rejected."""
     assert _refusal(_broken(name, fresh)).code == "quant.scale"
+
+
+def test_scales_whose_sum_is_not_finite(fresh: Callable[[Recipe], Path]) -> None:
+    """Loaded: each of them is the largest power of two that there is, and a number."""
+    directory = fresh(Recipe(config={"num_hidden_layers": 2}, quantization=Quantization("int8", "channel")))
+    name = f"{_QUERY}.weight_scale"
+    _, stored = edits.find(directory, name)
+    largest = {"F32": b"\0\0\0\x7f", "BF16": b"\0\x7f"}[stored.spec.dtype]
+    edits.store(directory, replace(stored, data=largest * stored.spec.elements))
+    assert load_state_dict(directory, names="huggingface")[f"{_QUERY}.weight"].abs().max() >= 2.0**127
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_scheme_that_the_tensors_do_not_show_is_reported(fresh: Callable[[Reci
     [
         ({"type": "float"}, "compressed-tensors, float codes of 8 bits"),
         ({"quant_method": "gptq", "bits": 4}, "gptq, any codes of 4 bits"),
-        ({"quant_method": "fp8"}, "fp8, any codes of None bits"),
+        ({"quant_method": "fp8"}, "fp8, float codes of 8 bits"),
     ],
     ids=["type", "gptq", "fp8"],
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-import inferno_loader.reader
+import inferno_loader.stored_bytes
 from conformance.tools import edits
 from conformance.tools.container import Spec, write_file
 from conformance.tools.recipe import NAMED, Layout, Quantization, Recipe
@@ -102,7 +102,7 @@ def test_a_large_tensor_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch, built
     made = built(NAMED["f32"])
     whole = load_state_dict(made.directory)
     read = os.preadv
-    monkeypatch.setattr(inferno_loader.reader, "_CHUNK", 1000)
+    monkeypatch.setattr(inferno_loader.stored_bytes, "_CHUNK", 1000)
     monkeypatch.setattr(os, "preadv", lambda fd, views, offset: read(fd, [views[0][:77]], offset))
     calls: list[int] = []
     pieces = load_state_dict(made.directory, progress=lambda done, *_: calls.append(done))

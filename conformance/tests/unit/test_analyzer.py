@@ -17,19 +17,8 @@ from inferno_loader.errors import UnsupportedDtypeError
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.torch_free
 
-_SCHEME = {
-    "quant_method": "compressed-tensors",
-    "format": "int-quantized",
-    "ignore": ["lm_head"],
-    "config_groups": {
-        "group_0": {
-            "targets": ["Linear"],
-            "weights": {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"},
-        }
-    },
-}
+pytestmark = pytest.mark.torch_free
 
 
 def _elements(tensor: Tensor) -> int:
@@ -38,17 +27,6 @@ def _elements(tensor: Tensor) -> int:
 
 def _as(dtype: str, nbytes: int, tensor: Tensor) -> Tensor:
     return Tensor(dtype, tensor.shape, payload(nbytes * _elements(tensor)))
-
-
-def _quantized() -> dict[str, Tensor]:
-    """The seven Linears of the layer as codes of a byte, with a scale of two bytes a row."""
-    stored: dict[str, Tensor] = {}
-    for name, tensor in tensors().items():
-        linear = name.endswith("_proj.weight")
-        stored[name] = _as("I8", 1, tensor) if linear else tensor
-        if linear:
-            stored[f"{name}_scale"] = Tensor("BF16", [tensor.shape[0], 1], b"\x80\x3f" * tensor.shape[0])
-    return stored
 
 
 def test_a_sound_model_is_counted(tmp_path: Path) -> None:
@@ -158,27 +136,6 @@ def test_no_dtype_is_no_memory(tmp_path: Path) -> None:
         analyze(build(tmp_path)).weight_bytes("BF17")
 
 
-def test_quantized_weights_are_counted_logically(tmp_path: Path) -> None:
-    """120 codes of one byte, 28 scales and 52 other elements of two; dense again they are 172 elements of two."""
-    found = analyze(build(tmp_path, _quantized(), quantization_config=_SCHEME))
-    assert (found.sound, found.scheme, found.parameters, found.tensors) == (True, "ct-int", PARAMETERS, 19)
-    assert (found.nbytes, found.dense_bytes) == (280, 344)
-    assert found.weight_bytes("F32") == 688
-    assert found.dtypes == (DtypeUse("BF16", 12, 80, 160), DtypeUse("I8", 7, 120, 120))
-
-
-def test_memory_of_what_becomes_dense(tmp_path: Path) -> None:
-    """The gate stands beside the weights while it is made: 24 codes, six scales of two bytes, 24 floats of four."""
-    needed = analyze(build(tmp_path, _quantized(), quantization_config=_SCHEME)).memory()
-    assert (needed.weights, needed.transient, needed.activations) == (344, 24 + 12 + 96, 1280)
-
-
-def test_memory_of_what_stays_quantized(tmp_path: Path) -> None:
-    """The largest of 24 elements becomes dense for its product, and in floats of four bytes while it does."""
-    needed = analyze(build(tmp_path, _quantized(), quantization_config=_SCHEME)).memory(dequantize=False)
-    assert (needed.weights, needed.transient, needed.activations) == (280, 0, 1280 + 24 * 2 + 24 * 4)
-
-
 def test_the_dtype_of_activations_is_the_configurations(tmp_path: Path) -> None:
     """Where the configuration has none, they are BF16."""
     assert analyze(build(tmp_path / "one", torch_dtype="float16")).compute_dtype.name == "F16"
@@ -216,6 +173,14 @@ def test_an_analysis_is_json(tmp_path: Path) -> None:
         "layout": "index",
         "dialect": "huggingface",
         "scheme": "none",
+        "schemes": [
+            {
+                "scheme": "none", "weights": 12, "parameters": 172, "nbytes": 344, "layers": "0",
+                "bits_per_weight": 16.0,
+            }
+        ],
+        "dense_matrices": [],
+        "bits_per_weight": 16.0,
         "tied": False,
         "parameters": 172,
         "tensors": 12,
@@ -249,16 +214,6 @@ def test_findings_of_an_analysis_are_json(tmp_path: Path) -> None:
     del stored["model.norm.weight"]
     (finding,) = analyze(build(tmp_path, stored)).to_json()["findings"]
     assert (finding["code"], finding["severity"]) == ("plan.missing", "error")
-
-
-def test_quantized_models_are_not_told_to_quantize(tmp_path: Path) -> None:
-    """A dense model that does not fit may be quantized; one that is already is told something else."""
-    for directory, stored, scheme in (("dense", None, None), ("int8", _quantized(), _SCHEME)):
-        found = analyze(build(tmp_path / directory, stored, quantization_config=scheme))
-        needed = found.memory()
-        assert found.recommendations(needed, needed.total)[0].startswith("fits")
-        told = " ".join(found.recommendations(needed, needed.total - 1))
-        assert ("8 bits" in told) is (directory == "dense")
 
 
 def test_the_tensors_of_a_model_are_those_that_it_has() -> None:

@@ -112,18 +112,30 @@ def test_a_link_that_leads_nowhere_is_listed_with_its_problem(tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("name", ["absent", "file"])
-def test_a_root_that_is_no_directory(tmp_path: Path, name: str) -> None:
+def test_a_root_that_is_not_there(tmp_path: Path) -> None:
     """Nothing below it is not the same as nothing found."""
-    (tmp_path / "file").touch()
     refused(
-        lambda: list(discover(tmp_path / name)),
+        lambda: list(discover(tmp_path / "absent")),
         UnreadableFileError,
         code="file.unreadable",
-        path=tmp_path / name,
+        path=tmp_path / "absent",
         expected=None,
         actual="directory",
         remedy="check the path",
+    )
+
+
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    """A file is no place to look in: the message names the directory that is."""
+    (tmp_path / "file").touch()
+    refused(
+        lambda: list(discover(tmp_path / "file")),
+        UnreadableFileError,
+        code="file.unreadable",
+        path=tmp_path / "file",
+        expected="a directory",
+        actual="a file",
+        remedy=f"name the directory that holds it: {tmp_path}",
     )
 
 

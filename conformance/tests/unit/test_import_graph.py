@@ -31,7 +31,10 @@ LOOKING = tuple(
     )
 )  # fmt: skip
 #: The generators that are no oracle: they bring real models, and measure.
-_NO_ORACLE = {"__init__", "resident", "produce_quantized", "produce_dense", "real_models", "fetch_real_models"}
+_NO_ORACLE = {
+    "__init__", "resident", "produce_quantized", "produce_gptq", "produce_plugins", "produce_dense", "real_models",
+    "fetch_real_models",
+}  # fmt: skip
 #: What builds the cases and computes their expected values: every other module of the generators.
 ORACLE = tuple(
     f"conformance.tools.{path.stem}" for path in sorted((_TOP / "tools").glob("*.py")) if path.stem not in _NO_ORACLE

@@ -12,11 +12,13 @@ from conformance import linting, recorded
 from conformance.corpus import corpus
 from conformance.corpus.clauses import CLAUSES
 from conformance.corpus.flags import FLAGS
-from conformance.engine.case import Expect, Source, may, reject
+from conformance.engine.case import Call, Expect, Source, Tokens, may, reject
 from conformance.engine.claims import Level
 from conformance.engine.reasons import Reason
 from conformance.engine.store import Store
 from conformance.tests.engine_support import FILE, HOLE, make_case
+from conformance.tools.container import Spec
+from conformance.tools.gguf_recipe import SMALL, GgufRecipe
 from conformance.tools.recipe import Recipe
 from conformance.tools.scenario import Scenario
 from conformance.tools.steps import step
@@ -123,6 +125,16 @@ def test_a_case_that_is_blind_is_told(store: Store, monkeypatch: pytest.MonkeyPa
     assert "nearly blind where the norms are exchanged" in " ".join(findings(store, monkeypatch, case, _HOLE))
     monkeypatch.setattr(linting, "movements", lambda *_: {"the norms are exchanged": 0.2})
     assert "nearly blind" not in " ".join(findings(store, monkeypatch, case, _HOLE))
+
+
+def test_logits_are_judged_of_any_recipe_that_knows_its_weights() -> None:
+    """A recipe of GGUF is looked at like a scenario; of one file of any tensors there are no logits."""
+    of_gguf = replace(_PLAIN, level=Level.MODEL, recipe=GgufRecipe(), calls=(Call(tokens=Tokens(1)),))
+    assert not any("norms" in problem for problem in linting._blind(of_gguf))
+    rough = replace(of_gguf, recipe=GgufRecipe(config={**SMALL, "rms_norm_eps": 1e-3}))
+    assert "epsilon is taken for 1e-6" in " ".join(linting._blind(rough))
+    of_a_file = replace(_PLAIN, level=Level.MODEL, recipe=TensorFile((Spec("a", "F32", (3, 4)),)))
+    assert list(linting._blind(of_a_file)) == ["logits are computed of a checkpoint whose weights are known"]
 
 
 def test_a_change_of_a_generator_shows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from inferno_loader.errors import ConfigValueError
 from inferno_loader.quantization.settings import read_settings
-from inferno_loader.quantization.targets import flaw, rank
+from inferno_loader.quantization.targets import cost, flaw, rank
 
 pytestmark = pytest.mark.torch_free
 
@@ -58,6 +58,25 @@ def test_a_full_name_beats_an_expression_which_beats_the_class() -> None:
     targets = ["Linear", "re:.*", "zoo.of.experts"]
     assert sorted(targets, key=rank) == ["zoo.of.experts", "re:.*", "Linear"]
     assert [rank(target) for target in targets] == [2, 1, 0]
+
+
+def test_many_slow_expressions_are_refused_together() -> None:
+    """Each may be matched by itself, but 882 Linears against thousands of them would take for ever."""
+    block = {"quant_method": "compressed-tensors", "config_groups": {}, "ignore": ["re:.*a.*b.*c.*d"] * 21}
+    with pytest.raises(ConfigValueError) as caught:
+        read_settings(block)
+    assert caught.value.key == "quantization_config.ignore"
+    block["ignore"] = ["re:.*a.*b.*c.*d"] * 20
+    assert read_settings(block) is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [("lm_head", 0), ("re:lm_head", 0), ("re:.*q_proj", 1), ("re:.*q.*", 1), ("re:.*q.*x+", 10), (r"re:\d{2}[*+]?", 1)],
+)
+def test_what_an_expression_costs_is_told_by_its_repeats(target: str, expected: int) -> None:
+    """Each repeat beside two others makes a match ten times slower; names cost nothing."""
+    assert cost(target) == expected
 
 
 def test_an_expression_that_is_none_is_refused() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from inferno_loader.reader import rounded_once
+from inferno_loader.rounding import rounded_once
 
 #: Of each dtype: digits of a full number, the exponent of the smallest unit, and the largest number.
 _FORMATS = {torch.bfloat16: (8, -133, (2 - 2**-7) * 2.0**127), torch.float16: (11, -24, 65504.0)}

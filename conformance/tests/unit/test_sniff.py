@@ -53,7 +53,7 @@ def _empty_archive() -> bytes:
         (b'{"error":"Repository not found"}', "JSON answer", "what the server answered"),
         (_archive(), "zip archive", "never opens pickles"),
         (_empty_archive(), "empty zip archive", "never opens pickles"),
-        (b"GGUF\x03\x00\x00\x00" + bytes(16), "GGUF", "GGUF reader"),
+        (b"GGUF\x03\x00\x00\x00" + bytes(16), "GGUF", "ending .gguf"),
         (b"\x89HDF\r\n\x1a\n" + bytes(16), "HDF5", "convert it to safetensors"),
         (b"\x93NUMPY\x01\x00v\x00{'descr'", "NumPy array", "convert it to safetensors"),
         (gzip.compress(b"weights"), "gzip", "unpack"),

@@ -29,6 +29,7 @@ _ALWAYS = {
 }
 _TURNS = "query heads take turns at the key-value heads"
 _ORIGINAL = "the original length is taken for that of the model"
+_ONE_LIST = {"long_factor": [2.0] * 5, "short_factor": [2.0] * 5}
 _LISTS = {"long_factor": [2.0] * 5, "short_factor": [1.5] * 5}
 
 
@@ -97,6 +98,11 @@ def _all(positions: int, **config: Any) -> dict[str, Misreading]:
                 "the attention factor is left out",
                 "the other list of factors is taken",
             },
+        ),
+        (
+            {"rope_scaling": {"rope_type": "longrope", "attention_factor": 1.0, **_ONE_LIST}},
+            8,
+            {_TURNS, "the scaling is ignored"},
         ),
         ({"rms_norm_eps": 0.25}, 8, {_TURNS, "epsilon is taken for 1e-6"}),
         ({"sliding_window": 4}, 8, {_TURNS, "the window is ignored"}),

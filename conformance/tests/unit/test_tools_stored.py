@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from conformance.tools import stored
 from conformance.tools.recipe import Built, Layout, Quantization, Recipe, build
 
 if TYPE_CHECKING:
@@ -176,3 +177,42 @@ def test_the_meta_dialect_is_dense_and_in_one_file(fields: dict[str, Any]) -> No
     """A Meta checkpoint in shards, quantized or with frequencies is refused."""
     with pytest.raises(ValueError, match="consolidated"):
         Recipe(dialect="meta", **fields)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """The recipe of each parameter that is computed, where nothing is at hand yet."""
+    recipes: list[Recipe] = []
+    compute = stored.parameter
+
+    def parameter(recipe: Recipe, *arguments: Any) -> stored.Parameter:
+        recipes.append(recipe)
+        return compute(recipe, *arguments)
+
+    monkeypatch.setattr(stored, "_HELD", {})
+    monkeypatch.setattr(stored, "parameter", parameter)
+    return recipes
+
+
+def test_the_parameters_of_a_recipe_are_computed_once(computed: list[Recipe]) -> None:
+    """An equal recipe gets those that are at hand, and another one, be it by a seed or by a scheme, its own."""
+    recipe = Recipe(config=_ONE_LAYER)
+    others = [Recipe(config=_ONE_LAYER, seed=1), Recipe(config=_ONE_LAYER, quantization=Quantization())]
+    first, *different = (list(stored.parameters(each)) for each in (recipe, *others))
+    count = len(computed)
+    assert list(stored.parameters(Recipe(config=dict(_ONE_LAYER)))) == first
+    assert len(computed) == count == 3 * len(first)
+    assert first not in different
+
+
+def test_few_and_small_recipes_are_at_hand(computed: list[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that has been kept longest goes when there are too many, and a large one is not kept."""
+    recipes = [Recipe(config=_ONE_LAYER, seed=seed) for seed in range(stored._MOST_HELD + 1)]
+    for recipe in recipes:
+        list(stored.parameters(recipe))
+    assert [*stored._HELD] == [recipe.key() for recipe in recipes[1:]]
+    count = len(computed)
+    monkeypatch.setattr(stored, "_LARGEST_HELD", 100)
+    for _ in range(2):
+        list(stored.parameters(recipes[0]))
+    assert len(computed) == count + 2 * count // len(recipes)

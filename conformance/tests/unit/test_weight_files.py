@@ -76,7 +76,7 @@ def test_a_directory_of_one_set(
     tmp_path: Path, names: tuple[str, ...], layout: str, weights: tuple[str, ...], naming: str
 ) -> None:
     """Other files of a checkpoint change nothing."""
-    others = ("config.json", "tokenizer.json", "pytorch_model.bin", "model.gguf", "training_args.bin")
+    others = ("config.json", "tokenizer.json", "pytorch_model.bin", "tf_model.h5", "training_args.bin")
     found = choose_weight_files(_fill(tmp_path, *names, *others), None)
     assert (found.root, found.names, found.layout, found.naming, found.index) == (
         tmp_path,
@@ -306,10 +306,10 @@ def test_only_pickles(tmp_path: Path, names: tuple[str, ...]) -> None:
     [
         ((), "an empty directory"),
         (("config.json", "README.md"), "README.md, config.json"),
-        (("config.json", "model.Q4_K_M.gguf"), "model.Q4_K_M.gguf"),
+        (("config.json", "model.npz"), "model.npz"),
         (("model.safetensors.incomplete",), "model.safetensors.incomplete"),
     ],
-    ids=["empty", "others", "gguf", "unfinished"],
+    ids=["empty", "others", "arrays", "unfinished"],
 )
 def test_no_weights(tmp_path: Path, names: tuple[str, ...], actual: str) -> None:
     """The error says which names were looked for, and what is there instead."""
@@ -362,3 +362,21 @@ def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path
     with pytest.raises(CheckpointError) as caught:
         choose_weight_files(tmp_path, "nonsense")  # type: ignore[arg-type]
     assert "index, single, shards, consolidated" in str(caught.value.expected)
+
+
+@pytest.mark.parametrize("names", [("any.gguf",), ("m-00001-of-00002.gguf", "m-00002-of-00002.gguf")], ids=len)
+def test_a_directory_of_gguf(names: tuple[str, ...], tmp_path: Path) -> None:
+    """One file of any name, or numbered parts, are a set; pickles beside it are never looked at."""
+    found = choose_weight_files(_fill(tmp_path, *names, "config.json", "pytorch_model.bin"), None)
+    assert (found.names, found.layout, found.findings) == (names, "single" if len(names) == 1 else "shards", ())
+    assert choose_weight_files(tmp_path, "gguf") == found
+    assert choose_weight_files(tmp_path / names[-1], None).names == names
+
+
+@pytest.mark.parametrize("others", [(_SINGLE,), _PAIR, ("consolidated.safetensors",), ("b.gguf",)], ids=len)
+def test_gguf_beside_other_weights_is_ambiguous(others: tuple[str, ...], tmp_path: Path) -> None:
+    """Beside any set of safetensors, and beside another GGUF, the caller is asked."""
+    _fill(tmp_path, "a.gguf", *others)
+    with pytest.raises(AmbiguousWeightsError) as caught:
+        choose_weight_files(tmp_path, None)
+    assert "a.gguf" in str(caught.value.actual)
