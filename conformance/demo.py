@@ -23,6 +23,7 @@ from rich.table import Table
 
 import inferno_loader
 from conformance.demo_judging import judge_two
+from conformance.demo_quantized import load_each
 from conformance.tools import resident
 from conformance.tools.digest import digest
 from conformance.tools.forward import logits
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from conformance.demo_judging import Tally
+    from conformance.demo_quantized import Family
 
 #: Largest difference of a logit, as a part of the largest logit. Float32 against float64 of the same weights.
 ORACLE_BOUND = 1e-3
@@ -93,6 +95,7 @@ def run(directory: Path | None = None, console: Console | None = None) -> int:
         out.print(_memory_table(specimens))
         proofs = [*(_prove_digests(specimen) for specimen in specimens), *_prove_logits(*specimens)]
         proofs += [_prove_memory(specimen) for specimen in specimens]
+        proofs += _prove_families(load_each(Path(place) / "quantized", out))
         proofs += _prove_judgement(*judge_two(out))
         out.print(_proofs_table(proofs))
     proved = sum(proof.holds for proof in proofs)
@@ -115,7 +118,8 @@ def _specimen(name: str, place: Path) -> Specimen:
 def _measure(place: Path) -> int:
     """Resident growth of a fresh process over a load, every page of every weight touched, in bytes."""
     command = [sys.executable, "-m", resident.__name__, str(place), str(place), json.dumps(obj=True), json.dumps({})]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - our own module
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own module
+    return int(told.split()[0])
 
 
 def _prove_digests(specimen: Specimen) -> Proof:
@@ -170,6 +174,18 @@ def _prove_memory(specimen: Specimen) -> Proof:
         f"{MEMORY_BOUND:.0%}",
         abs(off) < MEMORY_BOUND,
     )
+
+
+def _prove_families(families: list[Family]) -> list[Proof]:
+    right = [each for each in families if each.equal == each.tensors > 0]
+    same = [each for each in families if each.same]
+    return [
+        Proof(what, f"{len(held)} of {len(families)} checkpoints", "all", len(held) == len(families) > 0)
+        for what, held in (
+            ("quantized: every tensor to the bit, dense", right),
+            ("quantized: the logits of the dense model, as stored", same),
+        )
+    ]
 
 
 def _prove_judgement(right: Tally, naive: Tally) -> list[Proof]:

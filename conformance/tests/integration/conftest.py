@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
 # Prints by what the memory of its own of a process grows over some code, at its peak and at the end, for one case after
 # another. Large blocks that are freed go back to the system at once: what is measured is what is held. The peak of the
-# kernel counts the pages of mapped files too, and those that are still there at the end are told as well.
+# kernel counts the pages of mapped files too, and those that are still there at the end are told as well. Large pages
+# are left out (PR_SET_THP_DISABLE): newer kernels take back what in them is all zeros, as here it is.
 _MEASURE = """
-import gc, json, sys
+import ctypes, gc, json, sys
 from pathlib import Path
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
 import torch
 import inferno_loader
 

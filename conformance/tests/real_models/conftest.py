@@ -11,23 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
+from conformance.tests.real_models.measuring import logits_of, perplexity
 from conformance.tests.real_models.summary import LINE
 from conformance.tools import resident
 from conformance.tools.facts import facts as figures_of
 from conformance.tools.fetch_real_models import ensure
 from conformance.tools.real_models import facts
 from conformance.tools.twins import build_twin
+from inferno_loader import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import torch
-
 _PEER = Path(__file__).with_name("peer_logits.py")
+_TEXT = Path(__file__).parents[2] / "fixtures" / "perplexity.txt"
 _POSITIONS = 200
 
 #: The directories under ``$INFERNO_MODELS_DIR`` that are looked for.
@@ -104,6 +106,27 @@ def passage(tokenizer: Tokenizer, known: Mapping[str, Any]) -> list[int]:
 
 
 @pytest.fixture(scope="session")
+def text(tokenizer: Tokenizer) -> torch.Tensor:
+    """The tokens of a text that was written for this project, [1, positions]."""
+    return torch.tensor([tokenizer.encode(_TEXT.read_text(encoding="utf-8")).ids])
+
+
+@pytest.fixture(scope="session")
+def dense(directory_of: Callable[[str], Path], text: torch.Tensor) -> Callable[[int | None], float]:
+    """The perplexity of the BF16 weights on the text, of all layers or of the first ones."""
+    known: dict[int | None, float] = {}
+
+    def dense(layers: int | None) -> float:
+        if layers not in known:
+            model = load_model(directory_of("bf16"), dtype="float32")
+            model.layers = model.layers[:layers]
+            known[layers] = perplexity(logits_of(model, text), text)
+        return known[layers]
+
+    return dense
+
+
+@pytest.fixture(scope="session")
 def peer_logits(directory_of: Callable[[str], Path], passage: list[int], shared: Path) -> Callable[[str], torch.Tensor]:
     """Logits [200, vocabulary] of transformers on the BF16 form, computed in a dtype, in that dtype."""
 
@@ -118,14 +141,28 @@ def peer_logits(directory_of: Callable[[str], Path], passage: list[int], shared:
 
 
 @pytest.fixture(scope="session")
-def grown() -> Callable[..., int]:
-    """By how many bytes a fresh process grows over a load with the given options of `load_model`.
+def growth() -> Callable[..., tuple[int, int]]:
+    """By how many bytes a fresh process grows over a load with the given options of `load_model`: in the end, at most.
 
-    Every page of the weights has been touched, unless ``touched=False``. A load of ``warm_up`` comes first.
+    In the end every page of the weights has been touched, unless ``touched=False``. A load of ``warm_up`` comes first.
     """
 
-    def grown(directory: Path, *, warm_up: Path, touched: bool = True, **options: object) -> int:
-        return int(_run(resident.__file__, warm_up, directory, json.dumps(touched), json.dumps(options)))
+    def growth(directory: Path, *, warm_up: Path, touched: bool = True, **options: object) -> tuple[int, int]:
+        arguments = warm_up, directory, json.dumps(touched), json.dumps(options)
+        # Large blocks that are freed go back to the system at once: what is measured is what is held.
+        told = _run(resident.__file__, *arguments, MALLOC_MMAP_THRESHOLD_="1048576")
+        end, peak = map(int, told.split())
+        return end, peak
+
+    return growth
+
+
+@pytest.fixture(scope="session")
+def grown(growth: Callable[..., tuple[int, int]]) -> Callable[..., int]:
+    """By how many bytes a fresh process has grown in the end. See `growth`."""
+
+    def grown(directory: Path, **options: object) -> int:
+        return growth(directory, **options)[0]
 
     return grown
 
@@ -158,10 +195,10 @@ def checkpoint(
     return found
 
 
-def _run(script: str | Path, *arguments: object) -> str:
+def _run(script: str | Path, *arguments: object, **variables: str) -> str:
     """The output of one of our scripts, run in a process of its own and without the Hub."""
     command = [sys.executable, "-P", str(script), *map(str, arguments)]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **variables}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout

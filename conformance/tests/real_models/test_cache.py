@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.tools import fetch_real_models
-from conformance.tools.real_models import FORMS, fault, find_form, locked, sha256_of, staged, write_manifest
+from conformance.tools.real_models import EVERY, FORMS, fault, find_form, locked, sha256_of, staged, write_manifest
 from inferno_loader.errors import ChangedFileError, InfernoError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def test_build_takes_the_place_of_the_old_one_and_of_a_killed_one(tmp_path: Path
 
 def test_unknown_form_is_refused(empty_cache: Path) -> None:
     """A form that does not exist is an error that lists those that do."""
-    with pytest.raises(InfernoError, match=", ".join(FORMS)):
+    with pytest.raises(InfernoError, match=", ".join(EVERY)):
         find_form("int3")
     assert not empty_cache.exists()
 
@@ -133,7 +133,7 @@ def test_second_run_verifies_and_does_nothing(directory_of: Callable[[str], Path
 def test_list_builds_nothing(empty_cache: Path) -> None:
     """The list names each form with its state and its directory, and leaves no file behind."""
     done = subprocess.run([*_FETCH, "--list"], capture_output=True, text=True, check=True)
-    assert done.stdout == "".join(f"{form}\tnot there yet\t{empty_cache / form}\n" for form in FORMS)
+    assert done.stdout == "".join(f"{form}\tnot there yet\t{empty_cache / form}\n" for form in EVERY)
     assert not empty_cache.exists()
 
 

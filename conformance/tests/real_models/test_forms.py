@@ -1,8 +1,10 @@
-"""Each form of the model is what it should be: by its digests, its figures, and to the loader."""
+"""Each form of the model is what it should be: by its digests, its figures, and to the loader.
+
+To what the quantized ones are dequantized is tested in ``test_quantized_producers.py``.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -86,26 +88,6 @@ def test_dense_tensors_are_those_of_the_files(form: str, directory_of: Callable[
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.dtype == other.dtype and torch.equal(one.view(torch.uint8), other.view(torch.uint8))
-
-
-@_QUANTIZED
-def test_dequantized_weights_are_those_of_compressed_tensors(form: str, directory_of: Callable[[str], Path]) -> None:
-    """Every dequantized weight has the dtype, shape and bytes to which compressed-tensors itself decompresses it."""
-    directory = directory_of(form)
-    references = json.loads((directory / "reference.json").read_text(encoding="utf-8"))
-    loaded = load_state_dict(directory, names="huggingface")
-    assert loaded.keys() == references.keys() | {"lm_head.weight"}
-    different = [name for name, reference in references.items() if _describe(loaded[name]) != reference]
-    assert different == []
-
-
-def _describe(tensor: torch.Tensor) -> dict[str, object]:
-    raw = tensor.contiguous().view(torch.uint8).numpy().tobytes()
-    return {
-        "dtype": str(tensor.dtype).removeprefix("torch."),
-        "shape": list(tensor.shape),
-        "sha256": hashlib.sha256(raw).hexdigest(),
-    }
 
 
 @_QUANTIZED
