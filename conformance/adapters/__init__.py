@@ -6,6 +6,7 @@ checks nor repairs it. It never sees what is expected.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,16 +25,33 @@ class BuiltIn:
         extra: The extra of this package that installs them; None where they come with the package itself.
         environment: The environment of its own in which it runs where they are not installed beside the suite, a key of
             `environments.ENVIRONMENTS`; None for none.
+        by_hand: Whether what it needs takes minutes to be made ready, or is in the way of others, so that a matrix of
+            all loaders goes without it, and says so, where that has not been done.
     """
 
     text: str
     libraries: tuple[str, ...]
     extra: str | None = None
     environment: str | None = None
+    by_hand: bool = False
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Those of the modules that are not installed beside the suite."""
+        return tuple(library for library in self.libraries if not _installed(library))
 
 
-def _here(text: str, *libraries: str, extra: str | None = None, environment: str | None = None) -> BuiltIn:
-    return BuiltIn(f"{__name__}.{text}", libraries, extra, environment)
+def _installed(library: str) -> bool:
+    try:
+        return importlib.util.find_spec(library) is not None
+    except ModuleNotFoundError:  # of the package that it would be in
+        return False
+
+
+def _here(
+    text: str, *libraries: str, extra: str | None = None, environment: str | None = None, by_hand: bool = False
+) -> BuiltIn:
+    return BuiltIn(f"{__name__}.{text}", libraries, extra, environment, by_hand)
 
 
 #: Every loader that is built in, by name, in the order in which the matrix shows them.
@@ -43,6 +61,22 @@ BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
         "safetensors": _here("safetensors_file:SafetensorsFile", "safetensors", "torch"),
         "safetensors-bytes": _here("safetensors_bytes:SafetensorsBytes", "safetensors", "torch"),
         "transformers": _here("transformers_model:Transformers", "transformers", "torch", extra="transformers"),
+        "compressed-tensors": _here(
+            "compressed_tensors_model:CompressedTensors",
+            *("compressed_tensors", "transformers", "torch"),
+            extra="compressed-tensors",
+        ),
+        "gguf": _here("gguf_reader:Gguf", "gguf", extra="gguf"),
+        "hqq": _here("hqq_linear:Hqq", "hqq", "transformers", "torch", extra="hqq", by_hand=True),
+        "optimum-quanto": _here(
+            "optimum_quanto_model:OptimumQuanto",
+            *("optimum.quanto", "transformers", "torch"),
+            extra="optimum-quanto",
+            by_hand=True,
+        ),
+        "gptqmodel": _here(
+            "gptqmodel_model:Gptqmodel", "gptqmodel", "transformers", environment="gptqmodel", by_hand=True
+        ),
         "accelerate": _here("accelerate_model:Accelerate", "accelerate", "transformers", "torch", extra="accelerate"),
         "huggingface_hub": _here(
             "huggingface_hub_torch:HuggingfaceHub", "huggingface_hub", "transformers", "torch", extra="huggingface-hub"

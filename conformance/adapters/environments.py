@@ -1,6 +1,7 @@
 """Makes the virtual environments of the loaders that do not live beside the suite.
 
-    python -m conformance.adapters.environments          # makes all; a line each: name, state, interpreter
+    python -m conformance.adapters.environments          # makes them; a line each: name, state, interpreter
+    python -m conformance.adapters.environments --all    # and those that take minutes
     python -m conformance.adapters.environments mlx      # makes some
     python -m conformance.adapters.environments --list   # says what there is, and makes nothing
 
@@ -50,10 +51,14 @@ class Environment:
     Attributes:
         name: Its name.
         requirements: What is installed, without versions.
+        without_dependencies: What is installed after that, by what is there already and without what it asks for.
+        by_hand: Whether it is made only where it is named, or all are asked for: for it takes minutes.
     """
 
     name: str
     requirements: tuple[str, ...]
+    without_dependencies: tuple[str, ...] = ()
+    by_hand: bool = False
 
     @property
     def pins(self) -> Path:
@@ -64,7 +69,8 @@ class Environment:
     def directory(self) -> Path:
         """Where it lies, or would."""
         places = [str(_place(package)) for package in _SUITE]
-        facts = [*self.requirements, *map(str, sys.version_info[:2]), self.pins.read_text(encoding="utf-8"), *places]
+        asked = [*self.requirements, *self.without_dependencies]
+        facts = [*asked, *map(str, sys.version_info[:2]), self.pins.read_text(encoding="utf-8"), *places]
         digest = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
         return _root() / f"{self.name}-{digest}"
 
@@ -80,8 +86,24 @@ class Environment:
 
 
 #: Every environment, by name. mlx has wheels for few systems: where there is none, all others can be judged still.
+#: gptqmodel is built from its sources, and asks for a newer torch than it needs.
 ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
-    {each.name: each for each in (Environment("mlx", ("mlx[cpu]", "mlx-lm")),)},
+    {
+        each.name: each
+        for each in (
+            Environment("mlx", ("mlx[cpu]", "mlx-lm")),
+            Environment(
+                "gptqmodel",
+                (
+                    *("torch", "numpy", "setuptools", "transformers", "accelerate", "torchao", "safetensors"),
+                    *("datasets", "dill", "jinja2", "pillow", "protobuf", "pyarrow", "requests", "threadpoolctl"),
+                    *("ninja", "defuser", "device-smi", "logbar", "pypcre", "tokenicer"),
+                ),
+                ("gptqmodel",),
+                by_hand=True,
+            ),
+        )
+    },
 )
 
 
@@ -123,6 +145,8 @@ def _make(environment: Environment, directory: Path, run: Run) -> None:
     run([sys.executable, "-m", "venv", directory])
     install = [environment.python, "-m", "pip", "install", "--quiet", "--constraint", environment.pins]
     run([*install, *environment.requirements])
+    if environment.without_dependencies:
+        run([*install, "--no-deps", "--no-build-isolation", *environment.without_dependencies])
     suite = directory / "suite"
     suite.mkdir()
     for package in _SUITE:
@@ -170,18 +194,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m conformance.adapters.environments", description="Make environments."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ENVIRONMENTS))
+    parser.add_argument("--all", action="store_true", help="make those as well that are made by hand, for minutes")
     parser.add_argument("--list", action="store_true", help="say what there is, and make nothing")
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.names) - ENVIRONMENTS.keys()):
         parser.error(f"no such environment: {', '.join(unknown)}; there are {', '.join(ENVIRONMENTS)}")
     try:
-        for environment in (ENVIRONMENTS[name] for name in options.names or ENVIRONMENTS):
+        for environment in _asked_for(options.names, everything=options.all or options.list):
             state = _state(environment, make_it=not options.list)
             sys.stdout.write(f"{environment.name}\t{state}\t{environment.python}\n")
     except AdapterError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit
     return 0
+
+
+def _asked_for(names: Sequence[str], *, everything: bool) -> Sequence[Environment]:
+    if names:
+        return [ENVIRONMENTS[name] for name in names]
+    return [each for each in ENVIRONMENTS.values() if everything or not each.by_hand]
 
 
 def _state(environment: Environment, *, make_it: bool) -> str:

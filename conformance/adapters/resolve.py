@@ -21,7 +21,7 @@ from conformance.adapters import BUILT_IN
 from conformance.engine.errors import AdapterError, AdapterNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
 
     from conformance.adapters import BuiltIn
@@ -59,6 +59,18 @@ def resolve(text: str) -> Resolved:
     return Resolved(f"{file}:{attribute}")
 
 
+def left_out() -> Mapping[str, AdapterNotFoundError]:
+    """The loaders by hand that nobody has made ready here, each with the error that tells how."""
+    found = {}
+    for name, built_in in BUILT_IN.items():
+        try:
+            resolve(name)
+        except AdapterNotFoundError as error:
+            if built_in.by_hand:
+                found[name] = error
+    return found
+
+
 def load(text: str) -> Any:
     """The adapter that `text` names, imported and made. What an import raises passes through.
 
@@ -92,7 +104,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _built_in(name: str, built_in: BuiltIn) -> Resolved:
-    absent = [library for library in built_in.libraries if importlib.util.find_spec(library) is None]
+    absent = built_in.absent
     if not absent:
         return Resolved(built_in.text)
     if built_in.environment is None:

@@ -1,4 +1,4 @@
-"""transformers: a model by ``AutoModelForCausalLM.from_pretrained``."""
+"""transformers: a model by ``AutoModelForCausalLM.from_pretrained``, with the plug-ins that are installed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ os.environ.update(SWITCHES)
 import torch
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
+from conformance.adapters import transformers_plugins as plugins
 from conformance.adapters.llama_model import MODEL_CLAIMS, RULES, own_tensors, run
 from conformance.adapters.messages import Rules, told
 from conformance.engine.reasons import Reason
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: The words of transformers 5 about weights.
-_RULES: Rules = (
+WORDS: Rules = (
     ("Error no file named model.safetensors", Reason.NO_WEIGHTS),
     ("You set `ignore_mismatched_sizes` to `False`", Reason.SHAPE),
     # Told of a shard: that one file is absent is told as above.
@@ -35,16 +36,18 @@ class Transformers:
     """The model in the dtype that the checkpoint says (``dtype="auto"``, the default), or in the one asked for."""
 
     name = "transformers"
-    packages = ("transformers", "torch", "safetensors", "huggingface_hub")
-    claims = MODEL_CLAIMS | {"sharded", "tied", "cast"}
+    packages = ("transformers", "torch", "safetensors", "huggingface_hub", *plugins.packages())
+    claims = MODEL_CLAIMS | {"sharded", "tied", "cast"} | plugins.claims()
 
     def __init__(self) -> None:
+        plugins.import_early()
         self.version = metadata.version("transformers")
         self._info: Mapping[str, Any] = {}
 
     def load_weights(self, directory: Path, dtype: torch.dtype | None = None) -> Mapping[str, torch.Tensor]:
-        """The state of the model."""
-        return own_tensors(self._load(directory, "auto" if dtype is None else dtype))
+        """The state of the model, dequantized."""
+        model = plugins.dense(self._load(directory, "auto" if dtype is None else dtype))
+        return {name: plugins.plain(tensor) for name, tensor in own_tensors(model).items()}
 
     def logits(self, directory: Path, input_ids: torch.Tensor) -> torch.Tensor:
         """The logits of every position."""
@@ -61,9 +64,11 @@ class Transformers:
 
     def reason(self, error: Exception) -> Reason | None:
         """By the words of the loader, and of the reader below it."""
-        return told(error, _RULES)
+        return told(error, WORDS)
 
     def _load(self, directory: Path, dtype: Any) -> Any:
         self._info = {}
-        model, self._info = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, output_loading_info=True)
+        model, self._info = AutoModelForCausalLM.from_pretrained(
+            directory, dtype=dtype, output_loading_info=True, **plugins.arguments(directory)
+        )
         return model

@@ -60,11 +60,9 @@ def command(
     Exit 0 if each was judged on every case, whatever the verdicts; 3 if an adapter cannot be used, 4 if the suite is
     broken.
     """
-    from conformance.adapters import BUILT_IN  # noqa: PLC0415 - --help needs no adapters
-
     if every > 1 and (files["readme_file"] or files["findings_file"]):
         raise UsageError("what is published is made of all cases", expected="no --every", actual=f"--every {every}")
-    found = _judge_all(loaders or tuple(BUILT_IN), globs, _selected(globs, every), jobs)
+    found = _judge_all(loaders or _built_in(), globs, _selected(globs, every), jobs)
     reports_lines = [lines for lines in found if isinstance(lines, list)]
     failures = [error for error in found if isinstance(error, AdapterError)]
     for error in failures:
@@ -76,6 +74,17 @@ def command(
     if Exit.SUITE in exits_seen:
         return Exit.SUITE
     return Exit.ADAPTER if failures or Exit.ADAPTER in exits_seen else Exit.CONFORMANT
+
+
+def _built_in() -> tuple[str, ...]:
+    """The loaders that are built in, but for those by hand that nobody has made ready: each of them is told."""
+    from conformance.adapters import BUILT_IN  # noqa: PLC0415 - --help needs no adapters
+    from conformance.adapters.resolve import left_out  # noqa: PLC0415 - likewise
+
+    absent = left_out()
+    for name, error in absent.items():
+        click.echo(f"{name:<22} left out: {error.problem}; to judge it: {error.remedy}", err=True)
+    return tuple(name for name in BUILT_IN if name not in absent)
 
 
 def _selected(globs: Sequence[str], every: int) -> Sequence[Case]:

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain, compress
 from typing import TYPE_CHECKING
 
-from conformance.engine.claims import METHODS
+from conformance.engine.claims import METHODS, QUANTIZED, QUANTIZED_ALONE
 from conformance.engine.errors import AdapterError, ConformanceError, StoreError
 from conformance.engine.execution import Execution, execute
 from conformance.engine.judge import Judgement, judge
@@ -130,7 +130,10 @@ class Runner:
 
     def _claimed(self, case: Case) -> Result | None:
         """The verdict on what is not claimed, without a run."""
-        lacking = sorted(case.requires - set(self._host.hello["claims"]))
+        claims = set(self._host.hello["claims"])
+        lacking = sorted(case.requires - claims)
+        if QUANTIZED_ALONE in claims and not any(each.startswith(QUANTIZED) for each in case.requires):
+            lacking.insert(0, "dense checkpoints")
         if case.level not in self._host.hello["levels"]:
             lacking.insert(0, f"level {case.level} ({METHODS[case.level]})")
         return Result(case, Verdict.NOT_CLAIMED, f"needs {', '.join(lacking)}") if lacking else None

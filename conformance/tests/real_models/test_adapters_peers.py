@@ -13,6 +13,7 @@ import pytest
 
 from conformance.adapters import BUILT_IN
 from conformance.adapters.environments import ENVIRONMENTS, make
+from conformance.adapters.resolve import left_out
 from conformance.engine.case import Limits, Tokens
 from conformance.engine.judge import compare
 from conformance.judging import Loader, opened
@@ -36,6 +37,11 @@ _LEVELS = {
     "safetensors": ["container"],
     "safetensors-bytes": ["container"],
     "transformers": ["weights", "model"],
+    "compressed-tensors": ["weights"],
+    "gguf": ["checkpoint"],
+    "hqq": ["weights"],
+    "optimum-quanto": ["weights", "model"],
+    "gptqmodel": ["weights"],
     "accelerate": ["weights", "model"],
     "huggingface_hub": ["container", "weights", "analysis"],
     "torch-dcp": ["checkpoint", "weights"],
@@ -46,6 +52,10 @@ _LEVELS = {
     "mlx-lm": ["weights", "model"],
     "naive": ["checkpoint", "weights"],
 }
+#: Those that read quantized checkpoints alone. What they read of them, the matrix pins.
+_QUANTIZED_ALONE = {"compressed-tensors", "gguf", "hqq", "optimum-quanto", "gptqmodel"}
+#: The loaders that the matrix judges here: those by hand are among them where they have been made ready.
+_THERE = [name for name in _LEVELS if name not in left_out()]
 #: Dtypes that a loader claims and does not read, as released: with what it says.
 _UNREAD = {"safetensors-bytes": {"F8_E8M0": "KeyError", "F4": "KeyError"}}
 
@@ -65,8 +75,8 @@ _ROPES: dict[str, dict[str, Any]] = {
 
 
 def offering(level: str) -> list[str]:
-    """The loaders that offer a level."""
-    return [name for name, levels in _LEVELS.items() if level in levels]
+    """The loaders that offer a level for dense checkpoints."""
+    return [name for name, levels in _LEVELS.items() if level in levels and name not in _QUANTIZED_ALONE]
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +127,24 @@ def test_every_built_in_loader_is_here() -> None:
     assert ["inferno", *_LEVELS] == list(BUILT_IN)
 
 
-@pytest.mark.parametrize("name", _LEVELS)
+@pytest.mark.parametrize("name", _THERE)
 def test_a_loader_offers_its_levels(name: str, hosts: Hosts) -> None:
     """The loader is installed, can be imported, tells its version, and offers the levels that are listed here."""
     hello = hosts(name).hello
+    assert ("quant:alone" in hello["claims"]) == (name in _QUANTIZED_ALONE)
     assert (hello["name"], hello["levels"]) == (name, _LEVELS[name])
     assert hello["version"]
     assert "not installed" not in hello["packages"].values()
+
+
+def test_transformers_claims_what_its_plugins_read(hosts: Hosts) -> None:
+    """It claims the schemes of those that are installed, all but HQQ for certain, and names their releases."""
+    hello = hosts("transformers").hello
+    claimed = {claim.removeprefix("quant:") for claim in hello["claims"] if claim.startswith("quant:")}
+    compressed = {"ct-int", "ct-float", "ct-pack", "ct-nvfp4", "ct-mxfp"}
+    others = {"hqq"} - left_out().keys()
+    assert claimed == compressed | {"bnb", "fp8-block", "gguf", "torchao"} | others
+    assert {"accelerate", "bitsandbytes", "compressed-tensors", "gguf", "torchao"} | others <= hello["packages"].keys()
 
 
 @pytest.mark.parametrize("name", offering("container"))

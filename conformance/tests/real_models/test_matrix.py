@@ -11,6 +11,7 @@ import pytest
 
 from conformance.adapters import BUILT_IN
 from conformance.adapters.environments import ENVIRONMENTS, make
+from conformance.adapters.resolve import left_out
 from conformance.judging import Loader, judge_loader
 from conformance.reports import from_lines, page
 
@@ -24,7 +25,33 @@ _SEEN: Mapping[str, Mapping[str, str]] = {
         "weights/files-stale-copy-in-the-last-shard": "wrong_values",
         "weights/missing-matrix": "accepts_invalid",
         "weights/files-shard-in-the-parent": "accepts_invalid",
+        # By its plug-ins.
+        "weights/int8-by-channel": "pass",
+        "weights/packed-four-bits-by-group": "pass",
+        "weights/nvfp4": "pass",
+        "weights/bnb-nf4-nested": "pass",
+        "weights/bnb-int8": "pass",
+        "weights/torchao-int8": "pass",
+        "gguf/q4-k-asked-in-f32": "pass",
+        # The size of a block is guessed from the number of scales, which is wrong where the last block is smaller.
+        "weights/fp8-in-blocks": "wrong_values",
+        # Codes are handed out without their scale.
+        "weights/fp8-per-tensor": "wrong_values",
+        "weights/missing-scale": "accepts_invalid",
     },
+    "compressed-tensors": {
+        "weights/int8-by-channel": "pass",
+        "weights/fp8-by-block": "pass",
+        "weights/packed-four-bits-by-group": "pass",
+        "weights/nvfp4": "pass",
+        "weights/missing-scale": "accepts_invalid",
+        # As llm-compressor writes it: the modules that it is loaded into have zero points that are not packed.
+        "weights/packed-zero-points": "rejects_valid",
+    },
+    "gguf": {"gguf/stored-q4-0": "pass", "gguf/stored-cut": "pass"},
+    "hqq": {"weights/hqq-four-bits": "pass", "weights/hqq-three-bits": "pass"},
+    "optimum-quanto": {"weights/quanto-qint8": "pass", "weights/quanto-qint4": "pass"},
+    "gptqmodel": {"weights/gptq-f16-model": "pass"},
     "accelerate": {
         "weights/files-stale-copy-in-the-last-shard": "wrong_values",
         "weights/missing-matrix": "accepts_invalid",
@@ -43,12 +70,13 @@ _SEEN: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", _SEEN)
+@pytest.mark.parametrize("name", [name for name in _SEEN if name not in left_out()])
 def test_what_is_known_of_a_release_is_found(name: str) -> None:
     """Each case gives the verdict that was measured by hand; the page shows it."""
     if (environment := BUILT_IN[name].environment) is not None:
         make(ENVIRONMENTS[environment])
-    judged = judge_loader(Loader(name), globs=tuple(_SEEN[name]))
-    assert {result.case.id: str(result.verdict) for result in judged.run.results} == _SEEN[name]
-    shown = page([from_lines(judged.lines(1 if set(_SEEN[name].values()) != {"pass"} else 0))])
-    assert all(case in shown for case in _SEEN[name])
+    seen = _SEEN[name]
+    judged = judge_loader(Loader(name), globs=tuple(seen))
+    assert {result.case.id: str(result.verdict) for result in judged.run.results} == seen
+    shown = page([from_lines(judged.lines(1 if set(seen.values()) != {"pass"} else 0))])
+    assert all(case in shown for case in seen)

@@ -81,6 +81,15 @@ def test_it_is_installed_by_its_pins(environment: Environment) -> None:
     assert install[-2:] == ["one", "two[extra]"]
 
 
+def test_what_asks_for_too_much_comes_last_and_alone(environment: Environment) -> None:
+    """It is built with what is installed already, under the same constraints, and brings nothing along."""
+    recorder = Recorder()
+    make(Environment("small", environment.requirements, ("heavy",)), recorder)
+    *_, first, last = recorder.commands
+    assert first[-2:] == ["one", "two[extra]"]
+    assert last == [*first[:-2], "--no-deps", "--no-build-isolation", "heavy"]
+
+
 def test_it_imports_the_suite_and_nothing_beside_it(environment: Environment, tmp_path: Path) -> None:
     """Its interpreter imports the suite from where it lies, started anywhere, and nothing that lies beside it."""
     make(environment, Recorder())
@@ -113,6 +122,7 @@ def test_other_pins_are_another_environment(environment: Environment) -> None:
     """A change of the pins, of the requirements or of the suite's place gives another directory."""
     first = environment.directory
     assert Environment("small", ("one",)).directory != first
+    assert Environment("small", environment.requirements, ("heavy",)).directory != first
     environment.pins.write_text("one==2\n", encoding="utf-8")
     assert environment.directory != first
 
@@ -170,6 +180,26 @@ def test_the_command_prints_a_line_for_each(
         assert capsys.readouterr().out == f"small\t{state}\t{environment.python}\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "made"),
+    [([], ["quick"]), (["--all"], ["quick", "slow"]), (["slow"], ["slow"]), (["--list"], ["quick", "slow"])],
+    ids=lambda it: " ".join(it) or "nothing",
+)
+def test_what_takes_minutes_is_made_by_hand(
+    arguments: list[str],
+    made: list[str],
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An environment by hand is made where it is named or all are asked for, and listed with the others."""
+    those = {"quick": Environment("quick", environment.requirements), "slow": Environment("slow", (), by_hand=True)}
+    monkeypatch.setattr(environments, "ENVIRONMENTS", those)
+    monkeypatch.setattr(environments, "_run", Recorder())
+    assert main(arguments) == 0
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == made
+
+
 def test_the_command_fails_as_the_suite_does(
     environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,7 +221,8 @@ def test_every_pin_is_to_the_release() -> None:
         assert all(len(pair) == 2 and pair[1] for pair in pinned)
         names = [pair[0].lower() for pair in pinned]
         assert names == sorted(set(names))
-        assert {name.partition("[")[0] for name in each.requirements} <= set(names)
+        asked = (*each.requirements, *each.without_dependencies)
+        assert {name.partition("[")[0] for name in asked} <= set(names)
 
 
 def test_every_environment_has_a_loader() -> None:
