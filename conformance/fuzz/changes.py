@@ -1,4 +1,4 @@
-"""Changes to any JSON value, such that it stays JSON: what the mutators of the three targets have in common."""
+"""Changes to any JSON value, such that it stays JSON: what the mutators of the documents have in common."""
 
 from __future__ import annotations
 

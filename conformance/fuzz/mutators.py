@@ -1,4 +1,4 @@
-"""The structure-aware mutators: a header that stays one, an index that stays one, a configuration that stays one.
+"""The structure-aware mutators: a header that stays one, as do an index, a configuration, and a file of GGUF.
 
 Each takes the bytes of an input, the largest size, and a seed, and returns the bytes of the next input. What no longer
 can be read as the target's kind of document goes to the plain mutator, and so does a fixed share of everything else:
@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from conformance.fuzz.changes import NUMBERS, change
+from conformance.fuzz.gguf_mutator import mutate_gguf
 from conformance.fuzz.pairs import Pairs, dumps, loads
 from conformance.tools.container import DTYPE_BITS
 
@@ -32,11 +33,11 @@ def mutator(kind: str, words: Sequence[str], plain: Plain) -> Mutator:
     """The mutator of the target `kind`.
 
     Args:
-        kind: ``header``, ``index`` or ``config``.
+        kind: ``header``, ``index``, ``config`` or ``gguf``.
         words: Keys and texts that count for the target: its dictionary.
         plain: The mutator of libFuzzer, ``atheris.Mutate``.
     """
-    structured = _mutate_header if kind == "header" else _mutate_document
+    structured = {"header": _mutate_header, "gguf": mutate_gguf}.get(kind, _mutate_document)
 
     def mutate(data: bytes, largest: int, seed: int) -> bytes:
         rng = Random(seed)

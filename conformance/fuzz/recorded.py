@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TESTS = (
     "test_header*.py", "test_strict_json*.py", "test_sniff*.py", "test_index*.py", "test_checkpoint*.py",
     "test_weight_files*.py", "test_config*.py", "test_quantization_settings*.py", "test_quantization_targets*.py",
+    "test_gguf*.py",
 )  # fmt: skip
 _FOLDER = Path("conformance/tests/unit")
 

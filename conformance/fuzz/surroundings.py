@@ -78,7 +78,7 @@ INDEX: Sequence[Surroundings] = (
     Surroundings("notes.json", {_FIRST: ONE, "other-00001-of-00001.safetensors": OTHER}),
     Surroundings("notes.json", {_FIRST: ONE, _SECOND: safetensors(c="F32")}, choice="shards"),
     Surroundings("notes.json", {"consolidated.safetensors": ONE}),
-    Surroundings("notes.json", {"weights.gguf": b""}),
+    Surroundings("notes.json", {"weights.npz": b""}),
     Surroundings("model.safetensors", choice="consolidated"),
     Surroundings("model.safetensors", open_name="absent"),
     Surroundings("model.safetensors", open_name="model.safetensors"),

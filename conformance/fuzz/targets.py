@@ -1,14 +1,16 @@
-"""The three targets: what of the loader reads an input, and what must hold of whatever it accepts."""
+"""The targets: what of the loader reads an input, and what must hold of whatever it accepts."""
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.fuzz import surroundings
+from conformance.fuzz.gguf_checking import check_gguf
 from conformance.fuzz.pairs import Pairs, loads
 from conformance.fuzz.planted import locate_scales
 from conformance.fuzz.surroundings import Stage, descriptors, overwrite
@@ -16,11 +18,15 @@ from conformance.fuzz.tiling import check_header, demand
 from inferno_loader.checkpoint import Checkpoint, open_checkpoint
 from inferno_loader.config import LlamaConfig
 from inferno_loader.errors import ConfigError, InfernoError
+from inferno_loader.gguf import values
+from inferno_loader.gguf.config import model_config
+from inferno_loader.gguf.container import read_gguf
+from inferno_loader.gguf.splits import check_splits
 from inferno_loader.header import header_of_bytes, read_header
 from inferno_loader.quantization.settings import settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     Run = Callable[[bytes], None]
 
@@ -34,7 +40,7 @@ class Target:
 
     Attributes:
         name: As the command line has it.
-        kind: Which mutator, seeds and dictionary: ``header``, ``index`` or ``config``.
+        kind: Which mutator, seeds and dictionary: ``header``, ``index``, ``config`` or ``gguf``.
         prepare: Builds what the target needs in a directory, and returns what reads one input.
         modules: The modules of the loader that are measured.
         largest: The longest input, in bytes.
@@ -150,6 +156,33 @@ def _check_config(config: LlamaConfig) -> None:
     demand(config.rope.factor > 0 and config.rope.factor < float("inf"), "the factor of the rope is finite")
 
 
+@contextmanager
+def _small_limits() -> Iterator[None]:
+    """Headers of GGUF are read in small pieces, and under a limit that an input can pass: the loader's is 64 MiB."""
+    usual = values.MAX_HEADER_BYTES, values._BATCH  # noqa: SLF001
+    values.MAX_HEADER_BYTES, values._BATCH = 256, 64  # noqa: SLF001
+    try:
+        yield
+    finally:
+        values.MAX_HEADER_BYTES, values._BATCH = usual  # noqa: SLF001
+
+
+def _gguf(folder: Path) -> Run:
+    path = folder / "model.gguf"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def run(data: bytes) -> None:
+        overwrite(descriptor, data)
+        with _small_limits() if len(data) % 16 == 1 else nullcontext():  # one length in sixteen
+            header = read_gguf(path)
+        check_gguf(data, header)
+        headers = {path.name: header}
+        check_splits(headers)
+        _check_config(model_config(folder, headers))
+
+    return run
+
+
 def _modules(*names: str) -> tuple[str, ...]:
     return tuple(f"inferno_loader.{name}" for name in names)
 
@@ -174,13 +207,24 @@ TARGETS: Mapping[str, Target] = {
                         "sizes", "tokens",
                     )
                 ),
-                "quantization.settings",
-                "quantization.targets",
+                *(
+                    f"quantization.{name}"
+                    for name in (
+                        "block", "refused", "settings", "settings_ct", "settings_form", "settings_methods",
+                        "settings_rules", "skips", "targets",
+                    )
+                ),
             ),
+        ),
+        Target(
+            "gguf",
+            "gguf",
+            _gguf,
+            _modules(*(f"gguf.{name}" for name in ("config", "container", "rope", "splits", "values"))),
         ),
         Target("planted", "header", _planted, _HEADER_MODULES),
     )
 }  # fmt: skip
 
 #: Those that are clean when nothing is found.
-CLEAN = ("header", "index", "config")
+CLEAN = ("header", "index", "config", "gguf")
