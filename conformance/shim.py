@@ -9,6 +9,7 @@ itself needs neither torch nor numpy. The protocol is in docs/protocol.md.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import io
 import json
 import os
@@ -74,6 +75,9 @@ def run(text: str, streams: Streams, load: Callable[[str], object]) -> int:
         sys.excepthook(type(error), error, error.__traceback__)
         _give_up(streams, f"{type(error).__qualname__}: {error}")
         return Exit.ADAPTER
+    # What is loaded by now stays: each answer is followed by a collection, which need not walk through all of torch.
+    gc.collect()
+    gc.freeze()
     serve(adapter, streams.requests, streams.answer)
     return Exit.CONFORMANT
 

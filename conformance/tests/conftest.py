@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from conformance.tests.real_models.summary import pytest_terminal_summary
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 __all__ = ["pytest_collection_modifyitems", "pytest_ignore_collect", "pytest_terminal_summary"]
 
 _HERE = Path(__file__).parent
 _FOLDERS = ("unit", "integration", "e2e", "real_models", "benchmarks")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_stays_at_the_end() -> Iterator[None]:
+    """What is imported for the summary may ask the collector who refers to an object: that is hidden while it stays."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_there_stays() -> None:
+    """An adapter's answer is followed by a collection of garbage, which need not walk through all that was there.
+
+    For each module anew: what one has imported, the whole corpus say, is there for the next.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

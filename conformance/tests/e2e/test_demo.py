@@ -7,17 +7,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from click.testing import CliRunner
 
-from conformance import demo
+from conformance import demo, demo_judging, demo_quantized
 from conformance.__main__ import main
 from conformance.tools.recipe import build
 from inferno_loader import analyze
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from conformance.tools.recipe import Built, Recipe
 
@@ -30,6 +29,14 @@ _PROOFS = (
     "llama-bf16: resident memory against the prediction",
     "llama-w8a8: resident memory against the prediction",
 )
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One family and five judged cases: of what is told, the number of proofs does not depend on them."""
+    (first, *_) = demo_quantized.RECIPES.items()
+    monkeypatch.setattr(demo_quantized, "RECIPES", dict([first]))
+    monkeypatch.setattr(demo_judging, "GLOBS", ("checkpoint/weight-map-*",))
 
 
 def _verdicts(output: str) -> dict[str, str]:
@@ -56,9 +63,10 @@ def test_the_demonstration_proves_everything_and_exits_zero(tmp_path: Path) -> N
     assert verdicts.keys() >= set(_PROOFS)
     assert set(verdicts.values()) == {"yes"}
     assert _summary(done.stdout) == (len(verdicts), len(verdicts))
-    assert {path.name for path in tmp_path.iterdir()} == {"llama-bf16", "llama-w8a8"}
+    assert {path.name for path in tmp_path.iterdir()} == {"llama-bf16", "llama-w8a8", "quantized"}
 
 
+@pytest.mark.usefixtures("short")
 def test_one_wrong_bit_in_a_weight_is_told_and_exits_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lowest bit of the last weight is turned over: that one proof does not hold, and the exit is 1."""
 
@@ -77,6 +85,7 @@ def test_one_wrong_bit_in_a_weight_is_told_and_exits_one(monkeypatch: pytest.Mon
     assert done.exit_code == 1
 
 
+@pytest.mark.usefixtures("short")
 def test_a_measured_size_off_the_prediction_is_told_and_exits_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where processes grow by three percent more than predicted, both proofs on memory fail, and the exit is 1."""
     monkeypatch.setattr(demo, "_measure", lambda place: int(1.03 * analyze(place).weight_bytes()))

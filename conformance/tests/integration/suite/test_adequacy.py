@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
+
+from conformance.__main__ import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,15 +45,22 @@ METHODS = {"Shifted": "read_file", "Harmless": "read_file", "Broken": "read_file
 """
 
 
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command imports in this process does not stay in it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setitem(sys.modules, "planted_here", sys)
+
+
 def adequacy(tmp_path: Path, tail: str, *options: str) -> tuple[int, dict[str, Any], str]:
     """The exit status, what was written, and what was printed, for a module of planted loaders."""
     module, out = tmp_path / "planted_here.py", tmp_path / "out.json"
     module.write_text(_HEAD + tail, encoding="utf-8")
-    command = [sys.executable, "-m", "conformance", "adequacy", "--planted", str(module), "--json", str(out)]
+    command = ["adequacy", "--planted", str(module), "--json", str(out)]
     selected = ["--select", "container/plain", "--select", "container/scalars"]
-    done = subprocess.run([*command, *selected, *options], capture_output=True, text=True, check=False)
+    done = CliRunner().invoke(main, [*command, *selected, *options])
     written = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    return done.returncode, written, done.stdout + done.stderr
+    return done.exit_code, written, done.output
 
 
 def test_a_bug_that_is_killed_and_a_right_loader_that_passes(tmp_path: Path) -> None:
