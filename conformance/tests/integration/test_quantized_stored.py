@@ -3,67 +3,37 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
-import conformance
+from conformance.tests.library_vectors import MODULE, VECTORS, hexadecimal, planned_vector, tensors_of, vectors
 from conformance.tools import edits
-from conformance.tools.container import Spec, write_file
+from conformance.tools.container import Spec
 from conformance.tools.recipe import Quantization, Recipe
 from conformance.tools.stored import Tensor
 from inferno_loader import load_model, load_state_dict, plan
-from inferno_loader.checkpoint import open_checkpoint
-from inferno_loader.dtypes import DTYPES
 from inferno_loader.errors import InvalidScaleError
 from inferno_loader.model.layers import QuantizedLinear
 from inferno_loader.quantization import scaling
-from inferno_loader.quantization.family import WeightArgs
-from inferno_loader.quantization.registry import recognise
 from inferno_loader.reader import torch_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from conformance.tools.recipe import Built
     from inferno_loader.quantization.family import QuantizedWeight
 
-_VECTORS = Path(conformance.__file__).parent / "fixtures" / "quant_vectors"
-_MODULE = "model.layers.0.mlp.up_proj"
-
-
-def _vectors() -> Iterator[Any]:
-    for path in sorted(set(_VECTORS.glob("*.json")) - {_VECTORS / "gguf.json"}):  # of another container
-        for number, vector in enumerate(json.loads(path.read_text(encoding="utf-8")).get("vectors", ())):
-            yield pytest.param(vector, id=f"{path.stem}-{number}")
-
 
 def _planned(directory: Path, vector: dict[str, Any]) -> tuple[QuantizedWeight, dict[str, torch.Tensor]]:
     """The weight of a vector of a library, planned, and its parts as they are stored."""
-    parts, metadata = vector["parts"], vector.get("metadata")
-    data = {f"{_MODULE}.{suffix}": bytes.fromhex(part["hex"]) for suffix, part in parts.items()}
-    specs = [Spec(f"{_MODULE}.{suffix}", part["dtype"], tuple(part["shape"])) for suffix, part in parts.items()]
-    path = directory / "model.safetensors"
-    told = {f"{_MODULE}.weight": metadata} if metadata else None
-    write_file(path, specs, lambda spec: [data[spec.name]], metadata=told)
-    stored = {name.removeprefix(f"{_MODULE}."): part for name, part in open_checkpoint(path).tensors.items()}
-    found = recognise(stored)
-    assert found is not None
-    args = {**vector["args"], "block": tuple(vector["args"].get("block") or ()) or None}
-    dense = vector["dense"]
-    planned = found[0].plan(_MODULE, stored, tuple(dense["shape"]), WeightArgs(**args), DTYPES[dense["dtype"]])
-    loaded = load_file(path)
-    return planned, {suffix: loaded[f"{_MODULE}.{suffix}"] for suffix in planned.parts}
+    planned = planned_vector(directory, vector)
+    return planned, tensors_of(vector, planned)
 
 
-def _bytes(tensor: torch.Tensor) -> str:
-    return tensor.contiguous().view(torch.uint8).numpy().tobytes().hex()
-
-
-@pytest.mark.parametrize("vector", list(_vectors()))
+@pytest.mark.parametrize("vector", list(vectors(without=("gguf",))))
 def test_a_module_holds_the_parts_and_computes_with_the_dense_weight(vector: dict[str, Any], tmp_path: Path) -> None:
     """Its buffers are the stored tensors themselves, and its product is that of the weight that the library makes."""
     planned, parts = _planned(tmp_path, vector)
@@ -74,7 +44,7 @@ def test_a_module_holds_the_parts_and_computes_with_the_dense_weight(vector: dic
     module.load_state_dict({**parts, "bias": bias}, strict=True, assign=True)
     held = {name: tensor.data_ptr() for name, tensor in module.named_buffers()}
     assert held == {suffix: part.data_ptr() for suffix, part in parts.items()}
-    assert _bytes(module.dense_weight(dtype)) == vector["dense"]["hex"]
+    assert hexadecimal(module.dense_weight(dtype)) == vector["dense"]["hex"]
     data = bytearray.fromhex(vector["dense"]["hex"])
     dense = torch.frombuffer(data, dtype=dtype).view(planned.shape)
     values = torch.linspace(-2, 2, 3 * planned.shape[1], dtype=torch.bfloat16).view(3, -1)
@@ -82,7 +52,7 @@ def test_a_module_holds_the_parts_and_computes_with_the_dense_weight(vector: dic
     assert torch.equal(module(values), expected)
 
 
-@pytest.mark.parametrize("vector", list(_vectors()))
+@pytest.mark.parametrize("vector", list(vectors(without=("gguf",))))
 def test_a_step_of_one_row_gives_the_same_bits(
     vector: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,12 +60,12 @@ def test_a_step_of_one_row_gives_the_same_bits(
     monkeypatch.setattr(scaling, "STEP_ELEMENTS", 8)
     planned, parts = _planned(tmp_path, vector)
     dense = planned.family.dequantize(planned, parts, torch_dtype(planned.dtype))
-    assert _bytes(dense) == vector["dense"]["hex"]
+    assert hexadecimal(dense) == vector["dense"]["hex"]
 
 
 def test_a_module_is_filled_with_all_of_its_parts_and_no_more(tmp_path: Path) -> None:
     """A part that is missing, too many or of another shape is named, with dots in its name or without."""
-    vectors = json.loads((_VECTORS / "bnb_nf4.json").read_text(encoding="utf-8"))["vectors"]
+    vectors = json.loads((VECTORS / "bnb_nf4.json").read_text(encoding="utf-8"))["vectors"]
     planned, parts = _planned(tmp_path, vectors[0])
     outer = torch.nn.ModuleDict({"proj": QuantizedLinear(planned, {name: tuple(p.shape) for name, p in parts.items()})})
     given = {f"proj.{suffix}": part for suffix, part in parts.items()}
@@ -152,16 +122,16 @@ def test_a_scale_that_is_no_number_is_refused(
     name: str, number: int, suffix: str, data: bytes, dequantize: bool, fresh: Callable[[Recipe], Path]
 ) -> None:
     """The exponent that is NaN, a divisor of zero, and a zero point of HQQ that is NaN: dense and as stored."""
-    vector = json.loads((_VECTORS / f"{name}.json").read_text(encoding="utf-8"))["vectors"][number]
+    vector = json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))["vectors"][number]
     rows, columns = vector["dense"]["shape"]
     config = {"hidden_size": columns, "intermediate_size": rows, "num_hidden_layers": 1, "head_dim": 2}
     directory = fresh(Recipe(config=config))
-    edits.remove(directory, f"{_MODULE}.weight")
+    edits.remove(directory, f"{MODULE}.weight")
     for each, part in vector["parts"].items():
         whole = bytes.fromhex(part["hex"])
         changed = data + whole[len(data) :] if each == suffix else whole
-        edits.store(directory, Tensor(Spec(f"{_MODULE}.{each}", part["dtype"], tuple(part["shape"])), changed))
+        edits.store(directory, Tensor(Spec(f"{MODULE}.{each}", part["dtype"], tuple(part["shape"])), changed))
     assert plan(directory, dequantize=dequantize).scheme == vector["scheme"]
     with pytest.raises(InvalidScaleError) as caught:
         load_state_dict(directory, dequantize=dequantize)
-    assert caught.value.tensor == f"{_MODULE}.{suffix}"
+    assert caught.value.tensor == f"{MODULE}.{suffix}"
