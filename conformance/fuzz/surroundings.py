@@ -84,6 +84,11 @@ INDEX: Sequence[Surroundings] = (
     Surroundings("model.safetensors", open_name="model.safetensors"),
     Surroundings("notes.json", {_FIRST: ONE}),
     Surroundings(_INDEX, TWO_SHARDS, starved=True),
+    Surroundings("notes.json", {"model.gguf": b"GGUF"}),
+    Surroundings("notes.json", {"model.gguf": b"GGUF", "other.gguf": b"GGUF"}),
+    Surroundings("notes.json", {"model-00001-of-00002.gguf": b"GGUF", "model-00002-of-00002.gguf": b"GGUF"}),
+    Surroundings("model-00001-of-00002.gguf", open_name="model-00001-of-00002.gguf"),
+    Surroundings("notes.json", open_name="notes.json/model-00001-of-00002.gguf"),
 )
 
 _PLAIN: Mapping[str, object] = {

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     Run = Callable[[bytes], None]
 
-#: A module of the model, to which the regular expressions of a quantization block are put.
-_MODULE = "model.layers.0.mlp.down_proj"
+#: Modules of the model, of which a quantization block is asked; engines fuse the first.
+_ASKED = ("model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj", "lm_head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,10 @@ def _config(folder: Path) -> Run:
             config = _parsed(data) if around.parsed else LlamaConfig.from_directory(place)
         _check_config(config)
         if settings := settings_of(config):
-            settings.args_for(_MODULE)
+            demand(settings.bits is None or type(settings.bits) is int, "the bits are a whole number")
+            demand(type(settings.sparse) is bool, "sparse is a truth value")
+            for module in _ASKED:
+                demand(settings.args_for(module) in (None, settings.assumed_for(module)), "what is said is assumed")
 
     return run
 
