@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.adapters import BUILT_IN, BuiltIn, environments, resolve
-from conformance.commands import matrix
 from conformance.engine.errors import AdapterError, AdapterNotFoundError
 from conformance.engine.verdict import Exit
 
@@ -192,20 +191,6 @@ def test_what_is_not_installed_tells_its_extra(built_in: dict[str, BuiltIn]) -> 
 def test_a_module_of_a_package_that_is_not_there() -> None:
     """A library that is named with a dot is absent as well where its package is, and no import fails."""
     assert BuiltIn("json:JSONEncoder", ("json", "email.charset", "no_such.part")).absent == ("no_such.part",)
-
-
-def test_the_matrix_goes_without_what_nobody_made_ready(
-    built_in: dict[str, BuiltIn], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A loader by hand is left out, and told with its remedy; one that is not by hand fails where it is judged."""
-    monkeypatch.setattr("conformance.adapters.BUILT_IN", built_in)
-    built_in["here"] = BuiltIn("json:JSONEncoder", ("json",), by_hand=True)
-    built_in["slow"] = BuiltIn("json:JSONEncoder", ("no_such",), extra="slow", by_hand=True)
-    built_in["broken"] = BuiltIn("json:JSONEncoder", ("no_such",), extra="broken")
-    assert matrix._built_in() == ("here", "broken")
-    assert list(resolve.left_out()) == ["slow"]
-    assert "slow" in (told := capsys.readouterr().err)
-    assert "pip install 'inferno-loader[slow]'" in told
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["made", "absent"])
