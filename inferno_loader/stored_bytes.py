@@ -91,7 +91,7 @@ class Room:
     """
 
     def __init__(self, nbytes: int) -> None:
-        self._memory = _own_memory(nbytes)
+        self._memory = new_tensor((nbytes,), torch.uint8)
         self._taken = 0
 
     def clear(self) -> None:
@@ -125,7 +125,9 @@ def read_stored(
 
 
 def _own_memory(nbytes: int) -> torch.Tensor:
-    return new_tensor((nbytes,), torch.uint8)
+    # In small pages: several threads fill it, and share what their first touch costs. The system clears a large page
+    # in one thread, and a virtual machine may first have to ask its host for it.
+    return torch.empty(nbytes, dtype=torch.uint8)
 
 
 def _copy_shard(shard: Header, parts: list[StoredTensor], tally: Tally, room: Room | None) -> dict[str, torch.Tensor]:
