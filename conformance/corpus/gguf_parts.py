@@ -79,6 +79,7 @@ def gguf(
     source: Source,
     sibling: str,
     *requires: str,
+    level: Level = Level.WEIGHTS,
     **more: Any,
 ) -> Case:
     """A case of GGUF, of the weights unless it says otherwise.
@@ -92,15 +93,10 @@ def gguf(
         source: Where that comes from.
         sibling: The id of the sibling without the area.
         requires: What a loader must claim beside GGUF.
+        level: Which entry of a loader is judged.
         more: Further attributes of the case.
     """
-    facts: dict[str, Any] = {
-        "level": Level.WEIGHTS,
-        "severity": Severity.SILENT,
-        "requires": needs("quant:gguf", *requires),
-        **more,
-    }
-    level = facts.pop("level")
+    facts: dict[str, Any] = {"severity": Severity.SILENT, "requires": needs("quant:gguf", *requires), **more}
     return placed(level, slug, clause, title, recipe, expect, source, sibling, area="gguf", **facts)
 
 

@@ -16,7 +16,7 @@ from conformance.planted.right_library_blocks import STATE
 from conformance.planted.right_library_parts import Library
 from conformance.planted.right_library_plans import Plans
 from conformance.planted.right_parameters import Source
-from conformance.planted.right_types import BITS, TORCH, Entry, refuse
+from conformance.planted.right_types import BITS, TORCH, Entry, refuse, with_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,12 +44,7 @@ class RightLibraries(Plans, Right):
 
     def named(self, stored: Mapping[str, Entry]) -> Mapping[str, Entry]:
         """Codes also count under the name of the weight that they stand for."""
-        found = dict(super().named(stored))
-        for name, entry in stored.items():
-            for suffix in _CODES:
-                if name.endswith(f".{suffix}"):
-                    found.setdefault(f"{name.removesuffix(suffix)}weight", entry)
-        return found
+        return with_codes(super().named(stored), stored, _CODES)
 
     def source(
         self, name: str, shape: tuple[int, ...], located: Mapping[str, Entry], config: Config, *, meta: bool

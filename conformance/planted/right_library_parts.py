@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.engine.reasons import Reason
 from conformance.planted.right_library_codes import Formulas
-from conformance.planted.right_types import Entry, no_constant, refuse
+from conformance.planted.right_types import Entry, no_constant, refuse, require_dtype, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,13 +54,11 @@ class Fitting(Formulas):
 
     def of_dtype(self, entry: Entry, *dtypes: str) -> None:
         """A part is stored in one of some dtypes."""
-        if entry.dtype not in dtypes:
-            refuse(Reason.DTYPE, f"{entry.name} is stored as {entry.dtype}, expected {' or '.join(dtypes)}")
+        require_dtype(entry, *dtypes)
 
     def of_shape(self, entry: Entry, *shapes: tuple[int, ...]) -> None:
         """A part has one of some shapes."""
-        if entry.shape not in shapes:
-            refuse(Reason.SHAPE, f"{entry.name} is {list(entry.shape)}, expected {' or '.join(map(str, shapes))}")
+        require_shape(entry, *shapes)
 
     def own(self, scale: Entry) -> str:
         """The dtype of a dense weight by its scales; empty where they do not tell."""

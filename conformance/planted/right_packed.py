@@ -18,7 +18,7 @@ from conformance.engine.reasons import Reason
 from conformance.planted.right import CLAIMS
 from conformance.planted.right_packing import FORMATS, Planner
 from conformance.planted.right_parameters import Source
-from conformance.planted.right_types import BITS, FLOATS, TORCH, Entry, read_json, refuse
+from conformance.planted.right_types import BITS, FLOATS, TORCH, Entry, read_json, refuse, with_codes
 from conformance.planted.right_unpacking import Packing
 
 if TYPE_CHECKING:
@@ -65,12 +65,7 @@ class RightPacked(Planner):
 
     def named(self, stored: Mapping[str, Entry]) -> Mapping[str, Entry]:
         """A packed weight also counts under the name of the weight that it stands for."""
-        found = dict(super().named(stored))
-        for name, entry in stored.items():
-            for suffix in _CODES:
-                if name.endswith(f".{suffix}"):
-                    found.setdefault(f"{name.removesuffix(suffix)}weight", entry)
-        return found
+        return with_codes(super().named(stored), stored, _CODES)
 
     def check_method(self, settings: Any) -> None:
         """One of four methods."""

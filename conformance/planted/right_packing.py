@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.engine.reasons import Reason
 from conformance.planted.right import Right
-from conformance.planted.right_types import refuse
+from conformance.planted.right_types import refuse, require_dtype, require_shape
 from conformance.planted.right_unpacking import Packing, Unpacking
 
 if TYPE_CHECKING:
@@ -114,13 +114,11 @@ class Planner(Unpacking, Right):
 
     def check_dtype(self, entry: Entry, *dtypes: str) -> None:
         """A part is stored in one of some dtypes."""
-        if entry.dtype not in dtypes:
-            refuse(Reason.DTYPE, f"{entry.name} is stored as {entry.dtype}, expected {' or '.join(dtypes)}")
+        require_dtype(entry, *dtypes)
 
     def check_shape(self, entry: Entry, *shapes: tuple[int, ...]) -> None:
         """A part has one of some shapes."""
-        if entry.shape not in shapes:
-            refuse(Reason.SHAPE, f"{entry.name} is {list(entry.shape)}, expected {' or '.join(map(str, shapes))}")
+        require_shape(entry, *shapes)
 
     def packed(self, parts: Mapping[str, Entry], shape: tuple[int, int], arguments: Mapping[str, Any]) -> Packing:
         """pack-quantized."""

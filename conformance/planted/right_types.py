@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from conformance.engine.reasons import Reason
 
-    from conformance.engine.reasons import Reason
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 #: Bits of an element, by dtype. Source: ``Dtype`` in https://github.com/safetensors/safetensors (``tensor.rs``).
 BITS: Mapping[str, int] = MappingProxyType(
@@ -63,6 +63,28 @@ def refuse(why: Reason, message: str) -> NoReturn:
         RefusedError: Always.
     """
     raise RefusedError(why, message)
+
+
+def require_dtype(entry: Entry, *dtypes: str) -> None:
+    """A tensor is stored in one of some dtypes."""
+    if entry.dtype not in dtypes:
+        refuse(Reason.DTYPE, f"{entry.name} is stored as {entry.dtype}, expected {' or '.join(dtypes)}")
+
+
+def require_shape(entry: Entry, *shapes: tuple[int, ...]) -> None:
+    """A tensor has one of some shapes."""
+    if entry.shape not in shapes:
+        refuse(Reason.SHAPE, f"{entry.name} is {list(entry.shape)}, expected {' or '.join(map(str, shapes))}")
+
+
+def with_codes(found: Mapping[str, Entry], stored: Mapping[str, Entry], suffixes: Iterable[str]) -> dict[str, Entry]:
+    """Codes under these suffixes also count under the name of the weight that they stand for, where there is none."""
+    named, endings = dict(found), tuple(suffixes)
+    for name, entry in stored.items():
+        for suffix in endings:
+            if name.endswith(f".{suffix}"):
+                named.setdefault(f"{name.removesuffix(suffix)}weight", entry)
+    return named
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,10 @@ VECTORS = Path(conformance.__file__).parent / "fixtures" / "quant_vectors"
 MODULE = "model.layers.0.mlp.up_proj"
 
 
-def vectors(*, without: tuple[str, ...] = ()) -> Iterator[Any]:
-    """A parameter of a test for each vector, but for those of some files by their stem."""
-    for path in sorted(path for path in VECTORS.glob("*.json") if path.stem not in without):
+def vectors(*files: str, without: tuple[str, ...] = ()) -> Iterator[Any]:
+    """A parameter of a test for each vector of some files by their stem, of all but some where none is named."""
+    named = (path for path in sorted(VECTORS.glob("*.json")) if path.stem not in without)
+    for path in (path for path in named if not files or path.stem in files):
         for number, vector in enumerate(json.loads(path.read_text(encoding="utf-8")).get("vectors", ())):
             yield pytest.param(vector, id=f"{path.stem}-{number}")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.tools import edits
 from conformance.tools.container import Spec
 from conformance.tools.schemes.awq import Awq
 from conformance.tools.schemes.bnb import Four, Int8
@@ -62,6 +63,15 @@ def key_part(suffix: str, dtype: str, shape: tuple[int, ...], data: bytes | None
     """A part of the key projection: of these bytes, or of zeros."""
     spec = Spec(f"{KEY}.{suffix}", dtype, shape)
     return Tensor(spec, bytes(spec.nbytes) if data is None else data)
+
+
+def edit_weights(directory: Path, **changes: object) -> None:
+    """Change what the configuration says of the weights."""
+
+    def edit(config: dict[str, Any]) -> None:
+        config["quantization_config"]["config_groups"]["group_0"]["weights"].update(changes)
+
+    edits.edit_json(directory / "config.json", edit)
 
 
 def refused(directory: Path, call: Callable[[Path], object] = plan) -> InfernoError:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import conformance
+from conformance.tests.quantized_parts import edit_weights
 from conformance.tools import edits
 from conformance.tools.container import Spec
 from conformance.tools.recipe import Layout, Quantization, Recipe
@@ -52,15 +53,6 @@ _KINDS = {
 
 def _recipe(quantization: Quantization, **changes: Any) -> Recipe:
     return replace(Recipe(config=_SIZES, quantization=quantization), **changes)
-
-
-def _edit_weights(directory: Path, **changes: object) -> None:
-    """Change what the configuration says of the weights."""
-
-    def edit(config: dict[str, Any]) -> None:
-        config["quantization_config"]["config_groups"]["group_0"]["weights"].update(changes)
-
-    edits.edit_json(directory / "config.json", edit)
 
 
 @pytest.mark.parametrize("scale_dtype", ["BF16", "F16", "F32"])
@@ -167,7 +159,7 @@ def test_a_zero_point_beside_a_symmetric_weight_is_used(
     """The tensors count more than the flag, and one finding speaks for all weights."""
     recipe = _recipe(_KINDS["int8 channel asymmetric"])
     directory = fresh(recipe)
-    _edit_weights(directory, symmetric=True)
+    edit_weights(directory, symmetric=True)
     (finding,) = plan(directory).findings
     assert finding.code == "quant.zero_point"
     assert "and 13 more: " in finding.message

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.tests.quantized_parts import edit_weights
 from conformance.tools import edits
 from conformance.tools.container import Spec
 from conformance.tools.recipe import Quantization, Recipe
@@ -47,15 +48,6 @@ _KINDS = {
 
 def _recipe(quantization: Quantization, **changes: Any) -> Recipe:
     return replace(Recipe(config=_SIZES, quantization=quantization), **changes)
-
-
-def _edit_weights(directory: Path, **changes: object) -> None:
-    """Change what the configuration says of the weights."""
-
-    def edit(config: dict[str, Any]) -> None:
-        config["quantization_config"]["config_groups"]["group_0"]["weights"].update(changes)
-
-    edits.edit_json(directory / "config.json", edit)
 
 
 def _drop_block(config: dict[str, Any]) -> None:
@@ -114,7 +106,7 @@ def test_configuration_and_tensors_must_agree(
     """I8 codes where the configuration speaks of something else are a conflict, not a guess."""
     directory = fresh(_recipe(_KINDS["int8 channel"]))
     if "type" in change:
-        _edit_weights(directory, **change)
+        edit_weights(directory, **change)
     else:
         edits.edit_json(directory / "config.json", lambda config: config.update(quantization_config=change))
     with pytest.raises(SchemeConflictError) as caught:
@@ -194,7 +186,7 @@ def test_a_strategy_that_the_scales_contradict_is_reported(
     """The shape of the scales tells how far each reaches; what the configuration says instead is a finding."""
     recipe = _recipe(_KINDS[kind])
     directory = fresh(recipe)
-    _edit_weights(directory, **said)
+    edit_weights(directory, **said)
     assert [finding.code for finding in plan(directory).findings] == ([code] if code else [])
     loaded = load_state_dict(directory, names="huggingface")
     assert {name: identify(tensor) for name, tensor in loaded.items()} == built(recipe).dense
@@ -221,7 +213,7 @@ def test_a_float8_zero_point_that_is_not_finite_is_refused(fresh: Callable[[Reci
     directory = fresh(_recipe(_KINDS["fp8 channel"]))
     name = f"{_MODULE}.weight_zero_point"
     edits.store(directory, Tensor(Spec(name, "F8_E4M3", (16, 1)), bytes(15) + b"\x7f"))
-    _edit_weights(directory, symmetric=False)
+    edit_weights(directory, symmetric=False)
     with pytest.raises(InvalidScaleError) as caught:
         load_state_dict(directory)
     assert caught.value.tensor == name

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from conformance.tests.words import field_of
 from conformance.tools.building import build
 from conformance.tools.edits import split
 from conformance.tools.recipe import Layout, Recipe
@@ -35,15 +36,6 @@ _MODULE = "model.layers.0.mlp.up_proj"
 
 def _weight(shape: tuple[int, int]) -> NDArray[np.float64]:
     return tensor_values("x", shape, seed=0).astype(np.float64).reshape(shape)
-
-
-def _field(words: NDArray[np.int64], place: int, bits: int) -> NDArray[np.int64]:
-    """One field of each row of words, bit by bit: an oracle that shares nothing with the encoder."""
-    found = np.zeros(len(words), np.int64)
-    for bit in range(bits):
-        word, shift = divmod(place * bits + bit, 32)
-        found |= ((words[:, word] & 0xFFFFFFFF) >> shift & 1) << bit
-    return found
 
 
 #: Each scheme, the shape that it takes, and how large its error may be, as a part of the largest weight.
@@ -110,14 +102,14 @@ def test_leaning_weights_of_gptq_have_zeros_at_both_ends(bits: Any) -> None:
     """Version 1 stores a zero of 0 as the largest code, and the largest zero as one less."""
     stored = _of(Gptq(bits, symmetric=False, lean=True), (20, 96))
     words = decode(stored["qzeros"]).astype(np.int64)
-    found = {int(_field(words, place, bits)[0]) for place in range(20)}
+    found = {int(field_of(words, place, bits)[0]) for place in range(20)}
     assert found == {2**bits - 1, 2**bits - 2}
 
 
 def test_leaning_weights_of_awq_have_zeros_at_both_ends() -> None:
     """Zeros of AWQ are 0 and 15, stored as they are."""
     words = decode(_of(Awq(lean=True), (24, 96))["qzeros"]).astype(np.int64)
-    assert {int(_field(words, place, 4)[0]) for place in range(24)} == {0, 15}
+    assert {int(field_of(words, place, 4)[0]) for place in range(24)} == {0, 15}
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-import conformance
+from conformance.tests.library_vectors import MODULE, VECTORS, vectors
+from conformance.tests.words import field_of
 from conformance.tools.container import Spec
 from conformance.tools.encode import E4M3
 from conformance.tools.schemes import mxfp4
@@ -28,23 +28,7 @@ if TYPE_CHECKING:
     from conformance.tools.schemes.scheme import Scheme
 
 
-_VECTORS = Path(conformance.__file__).parent / "fixtures" / "quant_vectors"
-
 _FILES = ("gptq", "awq", "bnb_int8", "bnb_nf4", "bnb_fp4", "torchao", "quanto", "hqq")
-
-_MODULE = "model.layers.0.mlp.up_proj"
-
-
-def _load(name: str) -> Any:
-    return json.loads((_VECTORS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def _vectors(*files: str) -> list[Any]:
-    return [
-        pytest.param(vector, id=f"{name}-{number}")
-        for name in files or _FILES
-        for number, vector in enumerate(_load(name)["vectors"])
-    ]
 
 
 def _weight(shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -104,11 +88,11 @@ def _scheme(vector: Any) -> Scheme:
     return found
 
 
-@pytest.mark.parametrize("vector", _vectors())
+@pytest.mark.parametrize("vector", list(vectors(*_FILES)))
 def test_a_vector_decodes_exactly(vector: Any) -> None:
     """Tensors that a library wrote have the values that the library gives them."""
     dense = vector["dense"]
-    dtype, values = _scheme(vector).decode(_MODULE, _parts(vector), tuple(dense["shape"]), None, dense["dtype"])
+    dtype, values = _scheme(vector).decode(MODULE, _parts(vector), tuple(dense["shape"]), None, dense["dtype"])
     assert dtype == dense["dtype"]
     np.testing.assert_array_equal(values, decode(_tensor("dense", dense)))
 
@@ -120,7 +104,7 @@ def _codes(vector: Any, scale: NDArray[Any], zero: NDArray[Any] | float) -> NDAr
 
 
 def _same(vector: Any, stored: tuple[Tensor, ...], *suffixes: str) -> None:
-    found = {tensor.spec.name.removeprefix(f"{_MODULE}."): tensor for tensor in stored}
+    found = {tensor.spec.name.removeprefix(f"{MODULE}."): tensor for tensor in stored}
     parts = _parts(vector)
     for suffix in suffixes or parts:
         assert (found[suffix].spec.dtype, found[suffix].spec.shape) == (
@@ -131,29 +115,20 @@ def _same(vector: Any, stored: tuple[Tensor, ...], *suffixes: str) -> None:
     assert suffixes or list(found) == list(parts)
 
 
-def _field(words: NDArray[np.int64], place: int, bits: int) -> NDArray[np.int64]:
-    """One field of each row of words, bit by bit: an oracle that shares nothing with the encoder."""
-    found = np.zeros(len(words), np.int64)
-    for bit in range(bits):
-        word, shift = divmod(place * bits + bit, 32)
-        found |= ((words[:, word] & 0xFFFFFFFF) >> shift & 1) << bit
-    return found
-
-
-@pytest.mark.parametrize("vector", _vectors("gptq"))
+@pytest.mark.parametrize("vector", list(vectors("gptq")))
 def test_gptq_writes_the_bytes_of_the_library(vector: Any) -> None:
     """Codes and zeros of a library, packed, are its words, in both versions and with indices that are not in order."""
     scheme, parts = _gptq(vector), _parts(vector)
     bits, columns = scheme.bits, decode(parts["g_idx"]).astype(np.int64)
     held = decode(parts["qzeros"]).astype(np.int64)
-    zero = np.stack([_field(held, place, bits) for place in range(vector["dense"]["shape"][0])])
+    zero = np.stack([field_of(held, place, bits) for place in range(vector["dense"]["shape"][0])])
     zero = (zero + (scheme.version == 1)) % (1 << bits)
     scale = decode(parts["scales"]).T
     codes = _codes(vector, scale[:, columns], zero[:, columns])
-    _same(vector, scheme.stored(_MODULE, codes, zero, parts["scales"], columns), "qweight", "qzeros", "g_idx")
+    _same(vector, scheme.stored(MODULE, codes, zero, parts["scales"], columns), "qweight", "qzeros", "g_idx")
 
 
-@pytest.mark.parametrize("vector", _vectors("awq"))
+@pytest.mark.parametrize("vector", list(vectors("awq")))
 def test_awq_writes_the_bytes_of_the_library(vector: Any) -> None:
     """Codes and zeros of a library, packed, are its words: interleaved and transposed, or padded."""
     scheme, parts = _awq(vector), _parts(vector)
@@ -161,24 +136,24 @@ def test_awq_writes_the_bytes_of_the_library(vector: Any) -> None:
     held, groups = decode(parts["qzeros"]).astype(np.int64), columns // scheme.group_size
     if scheme.form == "gemm":
         places = [8 * (row // 8) + (0, 4, 1, 5, 2, 6, 3, 7)[row % 8] for row in range(rows)]
-        zero = np.stack([_field(held, place, 4) for place in places])
+        zero = np.stack([field_of(held, place, 4) for place in places])
         scale = decode(parts["scales"]).T
     else:
-        zero = np.stack([_field(held, place, 4) for place in range(groups)], axis=1)
+        zero = np.stack([field_of(held, place, 4) for place in range(groups)], axis=1)
         scale = decode(parts["scales"])[:, :groups]
     over = np.arange(columns) // scheme.group_size
     codes = _codes(vector, scale[:, over], zero[:, over])
-    _same(vector, scheme.stored(_MODULE, codes, zero, parts["scales"]), "qweight", "qzeros", "scales")
+    _same(vector, scheme.stored(MODULE, codes, zero, parts["scales"]), "qweight", "qzeros", "scales")
 
 
-@pytest.mark.parametrize("vector", _vectors("bnb_nf4", "bnb_fp4"))
+@pytest.mark.parametrize("vector", list(vectors("bnb_nf4", "bnb_fp4")))
 def test_bitsandbytes_writes_the_tables_of_the_library(vector: Any) -> None:
     """Both tables and the state are the bytes of the library."""
     scheme: Any = _bnb(vector)
     parts = _parts(vector)
     np.testing.assert_array_equal(table(scheme.kind), decode(parts["weight.quant_map"]))
     values = decode(_tensor("dense", vector["dense"]))
-    stored = {tensor.spec.name.removeprefix(f"{_MODULE}."): tensor for tensor in scheme.encode(_MODULE, values, "BF16")}
+    stored = {tensor.spec.name.removeprefix(f"{MODULE}."): tensor for tensor in scheme.encode(MODULE, values, "BF16")}
     assert list(stored) == list(parts)
     state = f"weight.quant_state.bitsandbytes__{scheme.kind}"
     assert json.loads(stored[state].data).keys() == json.loads(parts[state].data).keys()
@@ -187,14 +162,14 @@ def test_bitsandbytes_writes_the_tables_of_the_library(vector: Any) -> None:
     else:
         assert stored[state].data == parts[state].data
         assert stored["weight.absmax"].data == parts["weight.absmax"].data
-        assert stored["weight"].spec == parts["weight"].spec.__class__(f"{_MODULE}.weight", *_kind(parts["weight"]))
+        assert stored["weight"].spec == parts["weight"].spec.__class__(f"{MODULE}.weight", *_kind(parts["weight"]))
 
 
 def _kind(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
     return tensor.spec.dtype, tensor.spec.shape
 
 
-@pytest.mark.parametrize("vector", _vectors("bnb_nf4", "bnb_fp4"))
+@pytest.mark.parametrize("vector", list(vectors("bnb_nf4", "bnb_fp4")))
 def test_bitsandbytes_packs_the_codes_of_the_library(vector: Any) -> None:
     """The codes of a library, the first of two in the high bits, are its bytes under any dtype."""
     scheme: Any = _bnb(vector)
@@ -204,12 +179,12 @@ def test_bitsandbytes_packs_the_codes_of_the_library(vector: Any) -> None:
     assert (packed.spec, packed.data) == (part.spec, part.data)
 
 
-@pytest.mark.parametrize("vector", _vectors("bnb_int8", "torchao"))
+@pytest.mark.parametrize("vector", list(vectors("bnb_int8", "torchao")))
 def test_codes_of_eight_bits_come_again(vector: Any) -> None:
     """The values of a library, quantized again, have parts of its dtypes and shapes, and its codes to within a step."""
     scheme, parts = _scheme(vector), _parts(vector)
     values = decode(_tensor("dense", vector["dense"]))
-    stored = {each.spec.name.rpartition(".")[2]: each for each in scheme.encode(_MODULE, values, "BF16")}
+    stored = {each.spec.name.rpartition(".")[2]: each for each in scheme.encode(MODULE, values, "BF16")}
     assert stored.keys() == parts.keys()
     codes = "weight" if "weight" in parts else "_weight_qdata"
     for suffix, part in parts.items():
@@ -223,13 +198,13 @@ def test_codes_of_eight_bits_come_again(vector: Any) -> None:
         assert np.abs(found - wanted).max() <= 1
 
 
-@pytest.mark.parametrize("vector", _vectors("torchao"))
+@pytest.mark.parametrize("vector", list(vectors("torchao")))
 def test_torchao_writes_the_metadata_of_the_library(vector: Any) -> None:
     """Type, block, dtypes and names of the parts are those of the library; the order of keys is its own."""
     scheme = _torchao(vector)
     rows, columns = vector["dense"]["shape"]
-    stored = scheme.encode(_MODULE, _weight((rows, columns)), "BF16")
-    told = json.loads(scheme.metadata({f"{_MODULE}.weight": stored})[f"{_MODULE}.weight"])
+    stored = scheme.encode(MODULE, _weight((rows, columns)), "BF16")
+    told = json.loads(scheme.metadata({f"{MODULE}.weight": stored})[f"{MODULE}.weight"])
     wanted = json.loads(vector["metadata"])
     assert told["_type"] == wanted["_type"]
     assert sorted(told["_tensor_data_names"]) == sorted(wanted["_tensor_data_names"])
@@ -239,7 +214,7 @@ def test_torchao_writes_the_metadata_of_the_library(vector: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("vector", _vectors("quanto"))
+@pytest.mark.parametrize("vector", list(vectors("quanto")))
 def test_quanto_writes_the_bytes_of_the_library(vector: Any) -> None:
     """Codes of a library, packed by the rows of the grouped weight, are its bytes, and read again are the codes."""
     scheme, parts = _quanto(vector), _parts(vector)
@@ -257,13 +232,13 @@ def test_quanto_writes_the_bytes_of_the_library(vector: Any) -> None:
 def _check_octets(vector: Any, scheme: Quanto) -> None:
     """Eight bits: the values of the library lie on its grid, and come back to within their rounding."""
     parts, values = _parts(vector), decode(_tensor("dense", vector["dense"]))
-    stored = {each.spec.name.removeprefix(f"{_MODULE}."): each for each in scheme.encode(_MODULE, values, "F32")}
+    stored = {each.spec.name.removeprefix(f"{MODULE}."): each for each in scheme.encode(MODULE, values, "F32")}
     assert _kind(stored["weight._data"]) == _kind(parts["weight._data"])
-    _, again = scheme.decode(_MODULE, stored, values.shape, None, "F32")
+    _, again = scheme.decode(MODULE, stored, values.shape, None, "F32")
     np.testing.assert_allclose(again, values, rtol=0.07, atol=np.abs(values).max() / 127)
 
 
-@pytest.mark.parametrize("vector", _vectors("hqq"))
+@pytest.mark.parametrize("vector", list(vectors("hqq")))
 def test_hqq_writes_the_bytes_of_the_library(vector: Any) -> None:
     """The codes of a library, packed by the rows of the regrouped weight, are its words, and so are all its books."""
     scheme, parts = _hqq(vector), _parts(vector)
@@ -272,13 +247,13 @@ def test_hqq_writes_the_bytes_of_the_library(vector: Any) -> None:
     dense = decode(_tensor("dense", vector["dense"])).reshape(sides)
     codes = np.clip(np.rint(dense / scale + zero), 0, 2**scheme.bits - 1).astype(np.int64)
     _same(
-        vector, scheme.stored(_MODULE, codes, (parts["scale"], parts["zero"]), tuple(vector["dense"]["shape"])), *parts
+        vector, scheme.stored(MODULE, codes, (parts["scale"], parts["zero"]), tuple(vector["dense"]["shape"])), *parts
     )
 
 
 def test_the_blocks_of_experts_decode_exactly() -> None:
     """MXFP4 of gpt-oss: codes and powers of two, 2**-127 among them, are worth what transformers makes of them."""
-    vector = _load("mxfp4")
+    vector = json.loads((VECTORS / "mxfp4.json").read_text(encoding="utf-8"))
     blocks, scales = (
         np.frombuffer(bytes.fromhex(vector[name]["hex"]), np.uint8).reshape(vector[name]["shape"])
         for name in ("blocks", "scales")
